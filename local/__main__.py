@@ -1,0 +1,23 @@
+"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the verb; 2 if there is none such."""
+    match sys.argv[1:]:
+        case ["demo"]:
+            from local.demo import demo
+
+            return demo()
+        case ["run"]:
+            from local.run import run
+
+            return run()
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+sys.exit(main())

@@ -1,0 +1,51 @@
+"""Keeps what the app and the host log, at every level, while the host runs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from collections.abc import Iterator
+
+#: Newest records are kept, older ones forgotten.
+CAPACITY = 50_000
+
+
+class LogCapture(logging.Handler):
+    """A handler on the root logger; iterate over it for the records, oldest first."""
+
+    def __init__(self, print_level: int | None = None) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._records: deque[logging.LogRecord] = deque(maxlen=CAPACITY)
+        self._print_level = print_level
+        self._level_before = logging.WARNING
+
+    def install(self) -> None:
+        """Begin to listen; the root logger lets everything through until `remove`."""
+        root = logging.getLogger()
+        self._level_before = root.level
+        root.setLevel(logging.DEBUG)
+        root.addHandler(self)
+
+    def remove(self) -> None:
+        """Stop listening; the records stay."""
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self._level_before)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record, and print it if its level was asked for."""
+        self._records.append(record)
+        if self._print_level is not None and record.levelno >= self._print_level:
+            print(self.format(record), file=sys.stderr)
+
+    def __iter__(self) -> Iterator[logging.LogRecord]:
+        return iter(list(self._records))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def lines(self) -> list[str]:
+        """Every record as text, with its traceback."""
+        return [self.format(record) for record in self]

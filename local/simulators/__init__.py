@@ -1,0 +1,189 @@
+"""Simulators of every service the bundle talks to, in one background thread.
+
+One event loop, one origin (port) per service, all on 127.0.0.1. Services run on that one loop and
+need no locks; tests look at the world and change it through `Simulators.run`, which runs a function
+on the loop. Starting makes a throw-away CA; stopping leaves no thread, socket or file behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+from aiohttp import web
+
+from local.simulators.authority import Authority
+from local.simulators.clock import Clock
+from local.simulators.control import ControlService
+from local.simulators.entra import EntraService
+from local.simulators.faults import Faults
+from local.simulators.journal import Journal
+from local.simulators.managed_identity import ManagedIdentityService
+from local.simulators.service import Service
+from local.simulators.world import World
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOOPBACK = "127.0.0.1"
+STOP_TIMEOUT = 10.0
+"""Seconds until a stop that hangs is reported instead of waited for."""
+
+
+class Simulators:
+    """The assembly: `with Simulators() as simulators: ...`.
+
+    `urls` (without trailing slash) and `ca_file` are known once `start` has returned.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.journal = Journal()
+        self.faults = Faults()
+        self.urls: dict[str, str] = {}
+        self.world = World(self.clock)
+        self.entra = EntraService(self)
+        self.managed_identity = ManagedIdentityService(self)
+        self.control = ControlService(self)
+        self._authority: Authority | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runners: list[web.AppRunner] = []
+        self.services: list[Service] = [self.entra, self.managed_identity, self.control]
+        for module, name, attribute in (
+            ("vault", "VaultService", "vault"),
+            ("mondoo", "MondooService", "mondoo"),
+            ("exchange", "ExchangeService", "exchange"),
+            ("sharepoint", "SharePointService", "sharepoint"),
+            ("tables", "TablesService", "tables"),
+            ("events", "EventsService", "events"),
+        ):
+            if importlib.util.find_spec(f"local.simulators.{module}") is None:
+                continue
+            if hasattr(importlib.import_module(f"local.simulators.{module}"), name):
+                service = getattr(importlib.import_module(f"local.simulators.{module}"), name)(self)
+                setattr(self, attribute, service)
+                self.services.append(service)
+
+    @property
+    def ca_file(self) -> Path:
+        """PEM file with the CA that signed every https origin."""
+        if self._authority is None:
+            raise RuntimeError("the simulators are not running")
+        return self._authority.ca_file
+
+    def start(self) -> Self:
+        """Start every service; returns when all of them listen."""
+        if self._thread is not None:
+            raise RuntimeError("the simulators are running already")
+        self._authority = Authority()
+        started: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._serve, args=(started,), name="simulators", daemon=True
+        )
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end the thread; harmless when not running."""
+        thread, loop, authority = self._thread, self._loop, self._authority
+        self._thread = self._loop = self._authority = None
+        if thread is not None:
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
+            thread.join(STOP_TIMEOUT)
+            if thread.is_alive():
+                raise RuntimeError(f"the simulators did not stop within {STOP_TIMEOUT} seconds")
+        if authority is not None:
+            authority.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` on the simulators' thread and return what it returns.
+
+        The way to read or change the world while services are being called. A coroutine function
+        is awaited there. From the simulators' own thread, and while nothing runs, it is a plain
+        call.
+        """
+        loop = self._loop
+        if loop is None or threading.current_thread() is self._thread:
+            return function(*args, **kwargs)
+
+        async def call() -> T:
+            result = function(*args, **kwargs)
+            if isinstance(result, Awaitable):
+                return await result  # type: ignore[no-any-return]
+            return result
+
+        return asyncio.run_coroutine_threadsafe(call(), loop).result()
+
+    def _serve(self, started: Future[None]) -> None:
+        """The thread: listen, say so, run until stopped, close everything."""
+        loop = asyncio.new_event_loop()
+        try:
+            try:
+                loop.run_until_complete(self._listen())
+            except BaseException as error:
+                loop.run_until_complete(self._close())
+                started.set_exception(error)
+                return
+            self._loop = loop
+            started.set_result(None)
+            loop.run_forever()
+            loop.run_until_complete(self._close())
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    async def _listen(self) -> None:
+        if self._authority is None:
+            raise RuntimeError("no certificate authority: use start()")
+        context = self._authority.server_context()
+        for service in self.services:
+            runner = web.AppRunner(
+                service.application(), access_log=None, handle_signals=False, shutdown_timeout=1.0
+            )
+            self._runners.append(runner)
+            await runner.setup()
+            secure = service.scheme == "https"
+            await web.TCPSite(
+                runner, LOOPBACK, 0, ssl_context=context if secure else None
+            ).start()
+            port = runner.addresses[0][1]
+            self.urls[service.name] = f"{service.scheme}://{LOOPBACK}:{port}"
+
+    async def _close(self) -> None:
+        """Stop listening and end what still runs (long delays, half-read requests)."""
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+        self.urls.clear()
+        for service in self.services:
+            await service.close()
+        pending = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)

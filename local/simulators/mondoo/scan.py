@@ -1,0 +1,446 @@
+"""The scan of a Microsoft 365 tenant: with the credentials it was given, over the wire.
+
+The scanner signs in at Entra with the integration's certificate, or with an assertion of the
+platform's own issuer (keyless), and then asks Graph, Exchange Online and the SharePoint admin site
+as any client would. What it meets becomes messages and a status, so that a green integration means
+that the whole chain works:
+
+    ERROR     nothing can be read, or a licensed service refuses
+    WARNING   a service is not licensed, or one of the nine basic permissions is missing
+    ACTIVE    else; permissions that only the newer list has are mentioned as INFO
+
+Texts are those that the real scanner is known for. The certificate goes into the credential and
+nowhere else: no message, no log, no journal.
+
+The real scanner makes the address of the SharePoint admin site from the tenant's default domain
+(an inference from its source; wrong where that domain has another first label). `site_domain`
+chooses; the initial domain is what always works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import jwt
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.identity.aio import CertificateCredential, ClientAssertionCredential
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.simulators.mondoo import mrn, views
+from local.simulators.mondoo.estate import M365_PLATFORM, Asset, Estate, Integration, Message
+from local.simulators.mondoo.scanner_key import CertificateRefused, read_certificate
+
+if TYPE_CHECKING:
+    from local.simulators import Simulators
+
+AGENT = "mondoo-scanner/1.0"
+FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
+COMPLIANCE = "https://ps.compliance.protection.outlook.com"
+TIMEOUT = 30.0
+"""Seconds until the scanner gives up on one request."""
+
+Credential = CertificateCredential | ClientAssertionCredential
+_PERMISSIONS: dict[str, Any] = json.loads(
+    files(__package__).joinpath("scanner_permissions.json").read_text(encoding="utf-8")
+)
+_INSUFFICIENT = "authentication failed: Insufficient privileges to complete the operation."
+
+
+class ConnectionFailed(Exception):
+    """The tenant cannot be scanned at all; the message is for the integration."""
+
+
+class Scanner:
+    """Runs scans one after the other for each integration, on the simulators' loop.
+
+    `delay` is the real time in seconds that a scan waits in the queue.
+    """
+
+    def __init__(self, simulators: Simulators, estate: Estate) -> None:
+        self.delay = 0.2
+        self.site_domain: Literal["initial", "default"] = "initial"
+        self._simulators = simulators
+        self._estate = estate
+        self._issuer_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._queued: set[str] = set()
+        self._running: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def request(self, integration: Integration) -> None:
+        """Queue a scan; a paused integration, or one that waits already, gets no second one."""
+        if integration.paused or integration.mrn in self._queued:
+            return
+        integration.scan_attempted = self._estate.clock.now()
+        self._queued.add(integration.mrn)
+        task = asyncio.get_running_loop().create_task(self._run(integration))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End scans that are still queued or running."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def trust(self, issuer: str) -> None:
+        """Make Entra know the issuer of keyless scans."""
+        self._simulators.entra.register_issuer(issuer, self._issuer_key.public_key())
+
+    async def _run(self, integration: Integration) -> None:
+        await asyncio.sleep(self.delay)
+        async with self._running.setdefault(integration.mrn, asyncio.Lock()):
+            self._queued.discard(integration.mrn)
+            if integration.paused or integration.mrn not in self._estate.integrations:
+                return
+            integration.scan_started = self._estate.clock.now()
+            report = await _Scan(self, self._simulators, integration, self._issuer_key).run()
+            self._record(integration, report)
+
+    def _record(self, integration: Integration, report: Report) -> None:
+        now = self._estate.clock.now()
+        integration.messages = report.messages
+        integration.status = report.status
+        integration.scan_finished = now
+        integration.last_checkin = integration.last_state_info = now
+        if report.connected:
+            self._record_asset(integration, report)
+
+    def _record_asset(self, integration: Integration, report: Report) -> None:
+        """The tenant as an asset; it gets a score where a policy is there to give one."""
+        estate, now = self._estate, self._estate.clock.now()
+        platform_id = f"//platformid.api.mondoo.app/runtime/ms365/tenant/{integration.tenant_id}"
+        space = estate.spaces.get(integration.scope_mrn)
+        if space is None:
+            return
+        known = [entry for entry in estate.assets_of(space.mrn) if platform_id in entry.platform_ids]
+        if known:
+            asset = known[0]
+            asset.updated = now
+        else:
+            asset = Asset(
+                mrn=mrn.asset(space.mrn),
+                name=f"Microsoft 365 tenant {integration.tenant_id}",
+                space_mrn=space.mrn,
+                platform=M365_PLATFORM,
+                platform_ids=[platform_id],
+                integration_mrn=integration.mrn,
+                created=now,
+                updated=now,
+                labels={"azure.com/tenant": integration.tenant_id},
+            )
+            estate.assets[asset.mrn] = asset
+        asset.integration_mrn = integration.mrn
+        asset.annotations.update(integration.annotations)
+        active = [
+            policy_mrn
+            for policy_mrn, (action, _) in estate.assigned(space).items()
+            if action == "ACTIVE" and M365_PLATFORM in estate.content[policy_mrn].platforms
+        ]
+        if not active:
+            asset.scored, asset.grade, asset.score, asset.completion = None, "U", 0, 0
+            return
+        asset.scored = now
+        asset.completion = max(0, 100 - 3 * len(report.messages))
+        asset.score = max(0, 100 - 20 * report.count("ERROR") - 5 * report.count("WARNING"))
+        asset.grade = next(
+            grade
+            for grade, least in (("A", 90), ("B", 70), ("C", 50), ("D", 30), ("F", 0))
+            if asset.score >= least
+        )
+
+
+class Report:
+    """What a scan has to say; `connected` tells whether the tenant could be read at all."""
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.messages: list[Message] = []
+
+    def count(self, status: str) -> int:
+        """Number of messages of a status."""
+        return sum(entry.status == status for entry in self.messages)
+
+    @property
+    def status(self) -> str:
+        """The integration's status that follows."""
+        if self.count("ERROR"):
+            return "ERROR"
+        return "WARNING" if self.count("WARNING") else "ACTIVE"
+
+
+class _Scan:
+    """One scan."""
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        simulators: Simulators,
+        integration: Integration,
+        issuer_key: rsa.RSAPrivateKey,
+    ) -> None:
+        self._scanner = scanner
+        self._clock = simulators.clock
+        self._urls = dict(simulators.urls)
+        self._ca_file = str(simulators.ca_file)
+        self._integration = integration
+        self._issuer_key = issuer_key
+        self._report = Report()
+
+    async def run(self) -> Report:
+        """Scan, and report whatever happens."""
+        try:
+            async with (
+                self._credential() as credential,
+                httpx.AsyncClient(
+                    verify=ssl.create_default_context(cafile=self._ca_file),
+                    headers={"User-Agent": AGENT},
+                    timeout=TIMEOUT,
+                ) as client,
+            ):
+                await self._scan(credential, client)
+        except ConnectionFailed as error:
+            self._say("ERROR", "connection", str(error))
+        return self._report
+
+    def _credential(self) -> Credential:
+        integration = self._integration
+        common: dict[str, Any] = {
+            "authority": self._urls["entra"],
+            "disable_instance_discovery": True,
+            "connection_verify": self._ca_file,
+            "user_agent": AGENT,
+        }
+        try:
+            if integration.use_wif:
+                return ClientAssertionCredential(
+                    integration.tenant_id, integration.client_id, self._assertion, **common
+                )
+            pem = read_certificate(integration.certificate or "")
+            return CertificateCredential(
+                integration.tenant_id, integration.client_id, certificate_data=pem, **common
+            )
+        except CertificateRefused as error:
+            raise ConnectionFailed(str(error)) from error
+        except ValueError as error:
+            # azure-identity refuses a malformed tenant id with a sentence that holds no secret.
+            raise ConnectionFailed("authentication failed: invalid tenant id") from error
+
+    def _assertion(self) -> str:
+        """A token of the platform's issuer for this integration. Entra reads it on wall time."""
+        now = self._clock.wall()
+        return jwt.encode(
+            {
+                "iss": f"{self._urls['mondoo']}/wif",
+                "sub": views.wif_subject(self._integration),
+                "aud": FEDERATION_AUDIENCE,
+                "iat": now,
+                "nbf": now,
+                "exp": now + timedelta(minutes=10),
+                "jti": uuid4().hex,
+            },
+            self._issuer_key,
+            algorithm="RS256",
+            headers={"kid": "wif"},
+        )
+
+    async def _scan(self, credential: Credential, client: httpx.AsyncClient) -> None:
+        try:
+            token = await self._token(credential, self._urls["graph"])
+        except ClientAuthenticationError as error:
+            raise ConnectionFailed(f"authentication failed: {_sign_in_text(error)}") from error
+        except AzureError as error:
+            raise ConnectionFailed("authentication failed: Entra ID did not answer") from error
+        domains = await self._connect(client, token)
+        self._report.connected = True
+        await self._graph(client, token)
+        await self._part("exchange", lambda: self._exchange(credential, client))
+        await self._part("exchange-protection", lambda: self._compliance(credential))
+        await self._part("sharepoint", lambda: self._sharepoint(credential, client, domains))
+
+    async def _part(self, identifier: str, read: Callable[[], Awaitable[None]]) -> None:
+        """One part of the scan, whose failure is reported and does not end the others."""
+        try:
+            await read()
+        except (httpx.HTTPError, AzureError) as error:
+            self._say(
+                "ERROR", identifier, f"could not load {identifier} report: {type(error).__name__}"
+            )
+
+    async def _connect(self, client: httpx.AsyncClient, token: str) -> dict[str, str]:
+        """The first call of the scanner; gives the initial and the default domain."""
+        try:
+            answer = await client.get(
+                f"{self._urls['graph']}/v1.0/organization", headers=_bearer(token)
+            )
+        except httpx.HTTPError as error:
+            raise ConnectionFailed(
+                f"could not connect to Microsoft Graph: {type(error).__name__}"
+            ) from error
+        if answer.status_code == 403:
+            raise ConnectionFailed(_INSUFFICIENT)
+        if answer.status_code != 200:
+            raise ConnectionFailed(
+                f"could not connect to Microsoft Graph: status {answer.status_code}"
+            )
+        domains: dict[str, str] = {}
+        for organization in answer.json()["value"]:
+            for domain in organization.get("verifiedDomains", ()):
+                if domain.get("isInitial"):
+                    domains["initial"] = domain["name"]
+                if domain.get("isDefault"):
+                    domains["default"] = domain["name"]
+        return domains
+
+    async def _graph(self, client: httpx.AsyncClient, token: str) -> None:
+        """Permissions in the token, and one read that needs one of the basic ones."""
+        held = set(_claims(token).get("roles", ()))
+        for status, names in (
+            ("WARNING", _PERMISSIONS["graph"]["basic"]),
+            ("INFO", _PERMISSIONS["graph"]["further"]),
+        ):
+            for name in names:
+                if name not in held:
+                    self._say(
+                        status,
+                        f"graph/{name}",
+                        "Authorization failed due to missing permission scope "
+                        f"{name} (PermissionScopeNotGranted)",
+                    )
+        if "Policy.Read.All" not in held:
+            return
+        try:
+            answer = await client.get(
+                f"{self._urls['graph']}/v1.0/policies/defaultAppManagementPolicy",
+                headers=_bearer(token),
+            )
+        except httpx.HTTPError as error:
+            self._say("ERROR", "graph", f"could not read policies: {type(error).__name__}")
+            return
+        if answer.status_code != 200:
+            self._say("ERROR", "graph", f"could not read policies: status {answer.status_code}")
+
+    async def _exchange(self, credential: Credential, client: httpx.AsyncClient) -> None:
+        url = self._urls["exchange"]
+        try:
+            token = await self._token(credential, url)
+        except ClientAuthenticationError as error:
+            self._refused(
+                "exchange",
+                "no organization provided, unable to fetch exchange online report",
+                error,
+            )
+            return
+        answer = await client.post(
+            f"{url}/adminapi/beta/{self._integration.tenant_id}/InvokeCommand",
+            headers=_bearer(token),
+            json={"CmdletInput": {"CmdletName": "Get-OrganizationConfig", "Parameters": {}}},
+        )
+        if answer.status_code != 200:
+            self._say(
+                "ERROR",
+                "exchange",
+                "could not load powershell data report from: exchange online: "
+                f"{_text_of(answer)}",
+            )
+
+    async def _compliance(self, credential: Credential) -> None:
+        """The compliance session: newer than the basic list, so it costs no status."""
+        missing = (
+            "Authorization failed due to missing permission scope Exchange.ManageAsApp of "
+            "Exchange Online Protection (PermissionScopeNotGranted)"
+        )
+        try:
+            token = await self._token(credential, COMPLIANCE)
+        except ClientAuthenticationError as error:
+            self._say("INFO", "exchange-protection", f"{missing}: {_sign_in_text(error)}")
+            return
+        if _PERMISSIONS["exchangeProtection"] not in _claims(token).get("roles", ()):
+            self._say("INFO", "exchange-protection", missing)
+
+    async def _sharepoint(
+        self, credential: Credential, client: httpx.AsyncClient, domains: dict[str, str]
+    ) -> None:
+        if self._integration.use_wif:
+            self._say(
+                "WARNING",
+                "sharepoint",
+                "only certificate authentication is supported for fetching sharepoint online"
+                " report",
+            )
+            return
+        domain = domains.get(self._scanner.site_domain, "")
+        site = f"{self._urls['sharepoint']}/{domain.partition('.')[0]}"
+        try:
+            token = await self._token(credential, site)
+        except ClientAuthenticationError as error:
+            self._refused("sharepoint", "unable to fetch sharepoint online report", error)
+            return
+        answer = await client.get(
+            f"{site}/_api/web",
+            params={"$select": "Title"},
+            headers=_bearer(token) | {"Accept": "application/json;odata=nometadata"},
+        )
+        if answer.status_code != 200:
+            self._say(
+                "ERROR",
+                "sharepoint",
+                f"could not load powershell data report from: sharepoint online: access denied: "
+                f"{_text_of(answer)}",
+            )
+
+    def _refused(self, identifier: str, text: str, error: ClientAuthenticationError) -> None:
+        """No token for a service: a warning where the tenant does not have it, else an error."""
+        reason = _sign_in_text(error)
+        status = "WARNING" if reason.startswith("AADSTS500011") else "ERROR"
+        self._say(status, identifier, f"{text}: {reason}")
+
+    async def _token(self, credential: Credential, audience: str) -> str:
+        return (await credential.get_token(f"{audience}/.default")).token
+
+    def _say(self, status: str, identifier: str, text: str) -> None:
+        self._report.messages.append(Message(text, status, identifier, self._clock.now()))
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What a token says, without a look at its signature: it is not ours to verify."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(
+        base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    )
+    return claims
+
+
+def _sign_in_text(error: ClientAuthenticationError) -> str:
+    """The first sentence of Entra's refusal, from its AADSTS code on."""
+    text = str(error.message)
+    start = text.find("AADSTS")
+    if start < 0:
+        return "sign-in was refused"
+    return text[start:].splitlines()[0].partition(" Trace ID:")[0]
+
+
+def _text_of(answer: httpx.Response) -> str:
+    """Status and message of a refusal; nothing but the service's own words."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return f"status {answer.status_code}"
+    error = body.get("error", body) if isinstance(body, dict) else {}
+    message = error.get("message") if isinstance(error, dict) else None
+    if isinstance(message, dict):
+        message = message.get("value")
+    return f"status {answer.status_code}: {message or urlsplit(str(answer.url)).path}"

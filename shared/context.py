@@ -1,0 +1,98 @@
+"""What activities and triggers are given: the settings and one client for each service.
+
+Clients are built when they are first used (a cold start pays only for what it needs) and are kept
+for the life of the process, since tokens and connections are worth keeping; all of them belong to
+one event loop. A test builds its own context from its own settings. There is no process-wide
+instance: ``function_app.py`` makes one and hands it to the triggers.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import httpx
+
+from shared.config import Settings
+from shared.entra.identity import Identity
+from shared.mondoo.client import MondooClient
+from shared.notifications import Notifications, open_notifications
+from shared.tenants.records import TenantRecords, open_records
+from shared.tls import client_context
+from shared.vault.certificates import Vault
+
+if TYPE_CHECKING:
+    from shared.entra.graph import GraphClient
+
+HTTP_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+"""Seconds. Every answer that we wait for in one request comes well within; longer waits are
+durable timers."""
+
+
+class Context:
+    """Settings and clients. Close it with `aclose` when the process ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._graphs: dict[str, GraphClient] = {}
+
+    def now(self) -> datetime:
+        """The time, UTC. Activities use it; orchestrators have their own clock."""
+        return datetime.now(UTC)
+
+    @cached_property
+    def http(self) -> httpx.AsyncClient:
+        """Plain HTTPS, for the sign-in page's metadata and for probes of services."""
+        return httpx.AsyncClient(verify=client_context(self.settings), timeout=HTTP_TIMEOUT)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who we are in our own tenant and in others."""
+        return Identity(self.settings, certificate=self._onboarding_certificate)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The Key Vault of the tenants' certificates."""
+        return Vault(self.settings, self.identity.own_credential())
+
+    @cached_property
+    def mondoo(self) -> MondooClient:
+        """Mondoo's API, as the service account in the vault."""
+        return MondooClient(self.settings, self._mondoo_account)
+
+    @cached_property
+    def records(self) -> TenantRecords:
+        """Tenant records and finished operations."""
+        return open_records(self.settings, self.identity.own_credential)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """Where results are announced."""
+        return open_notifications(self.settings, self.identity.own_credential)
+
+    def graph(self, tenant_id: str) -> GraphClient:
+        """Microsoft Graph in one tenant, as ourselves."""
+        if tenant_id not in self._graphs:
+            # The Graph SDK takes half a second to import; a start that needs none shall not pay.
+            from shared.entra.graph import GraphClient
+
+            credential = self.identity.credential_for(tenant_id)
+            self._graphs[tenant_id] = GraphClient(self.settings, credential, tenant_id)
+        return self._graphs[tenant_id]
+
+    async def aclose(self) -> None:
+        """Close every client that was built."""
+        for graph in self._graphs.values():
+            await graph.aclose()
+        self._graphs.clear()
+        built = self.__dict__
+        for name in ("notifications", "records", "mondoo", "vault", "identity", "http"):
+            if name in built:
+                await built.pop(name).aclose()
+
+    async def _onboarding_certificate(self) -> str:
+        return await self.vault.secret(self.settings.onboarding_certificate or "")
+
+    async def _mondoo_account(self) -> str:
+        return await self.vault.secret(self.settings.mondoo_service_account)

@@ -1,0 +1,344 @@
+"""The shapes that travel: requests, operations with their steps, facts, tenant records.
+
+Everything here is JSON on the wire, in the durable history and in the tenant records, in camelCase,
+and holds references only (vault, name, version): a private key, a PEM or a token has no field to
+sit in. Decoding is strict: unknown fields and wrong types are refused with the path of the field.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from shared.transitions import TenantState
+
+MARK = "managed-by:mondoo-onboarding"
+"""The tag that says an object is ours. Nothing without it is ever changed or removed."""
+
+MARK_LABEL = ("managed-by", "mondoo-onboarding")
+"""The same mark where tags are pairs: vault objects and integration labels."""
+
+
+class Outcome(StrEnum):
+    """How a step ended. Only `PASSED`, `CHANGED`, `SKIPPED` and `WARNING` allow success."""
+
+    PASSED = "passed"  # was right already
+    CHANGED = "changed"
+    PLANNED = "planned"
+    SKIPPED = "skipped"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+    @property
+    def stops(self) -> bool:
+        """Whether the steps after this one must not run."""
+        return self in (Outcome.FAILED, Outcome.UNKNOWN)
+
+
+class OperationKind(StrEnum):
+    """What an operation does to a tenant."""
+
+    ONBOARD = "onboard"
+
+
+class OperationStatus(StrEnum):
+    """Where an operation is. Everything but `RUNNING` is final."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    WAITING = "waiting"  # a wait was exhausted; nothing was undone, the operation can be repeated
+    REFUSED = "refused"  # before anything was changed
+    FAILED = "failed"
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One thing that is not as it should be, and what to do about it.
+
+    ``subject`` names the object (a permission, a resource, a credential); ``not_scanned`` says what
+    Mondoo cannot scan because of it.
+    """
+
+    code: str
+    severity: Severity
+    subject: str
+    message: str
+    remediation: str
+    not_scanned: str | None = None
+
+
+class Step(Struct, omit_defaults=True, rename="camel"):
+    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls."""
+
+    name: str
+    outcome: Outcome | None = None
+    message: str = ""
+    code: str | None = None
+    remediation: str | None = None
+    findings: list[Finding] = []
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempts: int = 0
+
+
+class Operation(Struct, omit_defaults=True, rename="camel"):
+    """A run on one tenant: its steps are known from the start.
+
+    ``id`` is ``<tenant id>.<start, UTC, to the microsecond>``, so the tenant can be read from it.
+    """
+
+    id: str
+    kind: OperationKind
+    tenant_id: str
+    status: OperationStatus
+    started_at: datetime
+    steps: list[Step]
+    finished_at: datetime | None = None
+
+    def step(self, name: str) -> Step:
+        """The step called ``name``; KeyError when there is none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+
+_OPERATION_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.\d{8}T\d{12}Z")
+
+
+def operation_id(tenant_id: str, started_at: datetime) -> str:
+    """The id of an operation that starts now on this tenant."""
+    return f"{tenant_id}.{started_at:%Y%m%dT%H%M%S%f}Z"
+
+
+def tenant_of_operation(identifier: str) -> str | None:
+    """The tenant id inside an operation id; None when it is not an operation id."""
+    match = _OPERATION_ID.fullmatch(identifier)
+    return match[1] if match else None
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+SpaceMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//captain\.api\.mondoo\.app/spaces/[a-z0-9_-]{4,64}$",
+        description="MRN of a Mondoo space, such as //captain.api.mondoo.app/spaces/my-space",
+    ),
+]
+PolicyMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//policy\.api\.mondoo\.app/(spaces/[\w-]+/)?policies/[A-Za-z0-9_.-]{1,200}$",
+        description="MRN of a Mondoo policy",
+    ),
+]
+ApplicationName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=90,
+        # No control characters, and nothing that reads as a PEM or spans lines.
+        pattern=r"^(?!.*-----)[^\x00-\x1f\x7f]+$",
+        description="Display name and unique name of the application in the tenant",
+    ),
+]
+Guid = Annotated[
+    str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", max_length=36)
+]
+
+
+class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The body of ``POST /api/tenants`` and ``POST /api/plan``.
+
+    ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
+    ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
+    taken over; without it such an application is only reported. Fields that are left out take
+    their value from the settings.
+    """
+
+    tenant: Annotated[str, Meta(min_length=1, max_length=255)]
+    space: SpaceMrn | UnsetType = UNSET
+    manifest: Annotated[str, Meta(max_length=60)] | UnsetType = UNSET
+    application_name: ApplicationName | UnsetType = UNSET
+    policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
+    adopt: Guid | UnsetType = UNSET
+
+
+class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A request with every choice made: what the orchestrator and each step are given."""
+
+    operation_id: str
+    tenant_id: str
+    space: str
+    manifest: str
+    application_name: str
+    policies: list[str]
+    adopt: str | None = None
+
+
+class WaitPolicy(Struct, frozen=True, rename="camel"):
+    """How an orchestrator waits: seconds between attempts (doubling from first to longest), and
+    the deadlines for replication and for a scan."""
+
+    first: float
+    longest: float
+    propagation_deadline: float
+    scan_deadline: float
+
+
+# --- facts: what steps learn and pass on ---------------------------------------------------------
+
+
+class CertificateReference(Struct, frozen=True, rename="camel"):
+    """A certificate in Key Vault. ``thumbprint`` is SHA-1, upper-case hex, as the portal shows."""
+
+    vault: str
+    name: str
+    version: str
+    thumbprint: str
+    not_before: datetime
+    not_after: datetime
+
+
+class ResourcePrincipal(Struct, frozen=True, rename="camel"):
+    """The service principal of an API in the tenant; ``roles_missing`` are app role ids that the
+    manifest wants and this principal does not offer to applications."""
+
+    service: str
+    app_id: str
+    object_id: str
+    enabled: bool
+    roles_missing: list[str] = []
+
+
+class ObservedApplication(Struct, frozen=True, rename="camel"):
+    """Our application as preflight saw it. ``declared_right``: it carries our mark and declares
+    exactly the manifest's permissions; ``thumbprints``: of its key credentials."""
+
+    object_id: str
+    app_id: str
+    declared_right: bool
+    thumbprints: list[str]
+
+
+class ObservedPrincipal(Struct, frozen=True, rename="camel"):
+    """Our application's service principal as preflight saw it.
+
+    ``granted`` holds "<resource app id>/<app role id>" of every grant on a known resource;
+    ``global_reader`` says whether the role is assigned for the whole tenant.
+    """
+
+    object_id: str
+    enabled: bool
+    marked: bool
+    granted: list[str]
+    global_reader: bool
+
+
+class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What the steps of one operation have learned so far; later steps build on it.
+
+    ``observed_*`` is what preflight read: a step that finds its goal in there has nothing to do. A
+    step that must write reads again first. ``scan_before`` is when the newest scan had started, by
+    Mondoo's clock, at the moment we asked for ours.
+    """
+
+    display_name: str | None = None
+    initial_domain: str | None = None
+    resources: list[ResourcePrincipal] = []
+    longest_certificate_days: int | None = None
+    observed_application: ObservedApplication | None = None
+    observed_principal: ObservedPrincipal | None = None
+    certificate: CertificateReference | None = None
+    application_object_id: str | None = None
+    app_id: str | None = None
+    service_principal_id: str | None = None
+    granted: list[str] = []
+    integration: str | None = None
+    scan_requested: bool = False
+    scan_before: datetime | None = None
+    scanned_at: datetime | None = None
+    asset: str | None = None
+    console: str | None = None
+
+
+class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What an activity returns. ``wait`` set means: not finished, call again after that many
+    seconds (0 leaves the pace to the wait policy); ``outcome`` then is what an exhausted wait
+    becomes. ``facts`` replaces the fields it names."""
+
+    outcome: Outcome
+    message: str
+    code: str | None = None
+    remediation: str | None = None
+    findings: list[Finding] = []
+    facts: dict[str, Any] = {}
+    wait: float | None = None
+
+
+class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What an activity is given. ``changed``: an earlier step of this operation made a change."""
+
+    order: OnboardingOrder
+    facts: Facts
+    changed: bool = False
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
+    the newest operation; ``onboarded_at`` when it was last proven."""
+
+    tenant_id: str
+    state: TenantState
+    operation_id: str
+    updated_at: datetime
+    display_name: str | None = None
+    initial_domain: str | None = None
+    manifest: str | None = None
+    space: str | None = None
+    application_name: str | None = None
+    app_id: str | None = None
+    application_object_id: str | None = None
+    service_principal_id: str | None = None
+    certificate: CertificateReference | None = None
+    integration: str | None = None
+    console: str | None = None
+    onboarded_at: datetime | None = None
+    scanned_at: datetime | None = None
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+def to_json(value: Struct) -> Any:
+    """Plain JSON values (dict, list, str, …) of a model, for the durable SDK."""
+    return msgspec.to_builtins(value)
+
+
+def from_json(value: Any, kind: type[T]) -> T:
+    """A model from plain JSON values.
+
+    Raises:
+        msgspec.ValidationError: with the path of the field.
+    """
+    return msgspec.convert(value, kind)

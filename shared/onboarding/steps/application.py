@@ -1,0 +1,123 @@
+"""Application: ours in the tenant, with the permissions declared and the certificate registered.
+
+Found by unique name or by the appId that the request adopts, never by display name. Key credentials
+that are there already stay; the new certificate is added beside them. A soft-deleted application of
+ours still holds the unique name, so it is restored instead of made anew; nothing is ever rolled
+back by deleting, since that would reserve the name for thirty days.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.certificates import public_part
+from shared.context import Context
+from shared.entra.applications import (
+    Application,
+    create_application,
+    find_application,
+    find_deleted,
+    restore,
+    update_application,
+)
+from shared.entra.graph import GraphClient
+from shared.errors import Refused
+from shared.manifest import load_manifest
+from shared.models import CertificateReference, OnboardingOrder, Outcome, StepCall, StepResult
+from shared.onboarding.steps.outcome import ended
+
+
+async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
+    """Find, make or correct the application, then read it back."""
+    order, facts, observed = call.order, call.facts, call.facts.observed_application
+    certificate = facts.certificate
+    if (
+        observed is not None
+        and certificate is not None
+        and observed.declared_right
+        and certificate.thumbprint in observed.thumbprints
+    ):
+        return ended(
+            Outcome.PASSED,
+            f"application {observed.app_id} declares the permissions and knows the certificate",
+            facts=_ids(observed.object_id, observed.app_id),
+        )
+    if dry_run:
+        deed = "made" if observed is None else f"corrected ({observed.app_id})"
+        return ended(
+            Outcome.PLANNED,
+            f"application {order.application_name!r} would be {deed}",
+            facts={} if observed is None else _ids(observed.object_id, observed.app_id),
+        )
+    assert certificate is not None  # the step before this one passed
+    graph = context.graph(order.tenant_id)
+    der = public_part(await context.vault.pem(certificate), now=context.now())
+    application, deed = await _upsert(context, graph, order, call, certificate, der)
+    return ended(
+        Outcome.CHANGED,
+        f"application {application.app_id} was {deed}, with certificate {certificate.thumbprint}",
+        facts=_ids(application.object_id, application.app_id),
+    )
+
+
+async def _upsert(
+    context: Context,
+    graph: GraphClient,
+    order: OnboardingOrder,
+    call: StepCall,
+    certificate: CertificateReference,
+    der: bytes,
+) -> tuple[Application, str]:
+    manifest = load_manifest(order.manifest)
+    present = {resource.app_id for resource in call.facts.resources}
+    key_name = f"{order.application_name} {certificate.not_before:%Y-%m-%d}"[:90]
+    deed = "corrected"
+    application = await find_application(graph, order.application_name, adopt=order.adopt)
+    if application is None:
+        try:
+            made = await create_application(
+                graph,
+                name=order.application_name,
+                manifest=manifest,
+                present=present,
+                certificate_der=der,
+                key_display_name=key_name,
+            )
+        except Refused as error:
+            if error.code != "unique_name_taken":
+                raise
+            application, deed = await _restored(graph, order, error), "restored"
+        else:
+            return made, "made"
+    application = await update_application(
+        graph,
+        application,
+        manifest=manifest,
+        present=present,
+        unique_name=order.application_name,
+        certificate_der=der,
+        key_display_name=key_name,
+        now=context.now(),
+    )
+    return application, deed
+
+
+async def _restored(graph: GraphClient, order: OnboardingOrder, taken: Refused) -> Application:
+    """Our own soft-deleted application, brought back."""
+    deleted = await find_deleted(graph, order.application_name)
+    if deleted is None:
+        raise taken
+    if not deleted.ours:
+        raise Refused(
+            "application_name_taken",
+            f"the unique name {order.application_name!r} is held by the deleted application"
+            f" {deleted.app_id}, which does not carry our mark",
+            remediation="Purge it under Deleted applications, or use another application name.",
+            tenant_id=order.tenant_id,
+            request_id=taken.request_id,
+        ) from taken
+    return await restore(graph, deleted.object_id)
+
+
+def _ids(object_id: str, app_id: str) -> dict[str, Any]:
+    return {"application_object_id": object_id, "app_id": app_id}

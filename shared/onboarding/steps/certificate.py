@@ -1,0 +1,73 @@
+"""Certificate: a key pair for the tenant, made and kept in Key Vault.
+
+A certificate in the vault that passes every check of `shared.certificates` is kept; otherwise the
+vault makes a new version. It lives no longer than the settings and the tenant's own policy allow.
+What is passed on is a reference; the key stays where it is.
+"""
+
+from __future__ import annotations
+
+from shared.certificates import read_bundle
+from shared.context import Context
+from shared.errors import Refused, Unusable
+from shared.models import CertificateReference, Outcome, StepCall, StepResult
+from shared.onboarding.steps.outcome import ended
+from shared.vault.certificates import certificate_name
+
+
+async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
+    """Find or make the certificate.
+
+    Raises:
+        Refused: ``vault_name_taken`` when the vault holds one of that name without our mark.
+    """
+    order, facts = call.order, call.facts
+    name = certificate_name(order.application_name, order.tenant_id)
+    stored = await context.vault.read(name)
+    reason = "there is none yet"
+    if stored is not None:
+        if not stored.marked:
+            raise Refused(
+                "vault_name_taken",
+                f"the vault holds a certificate {name} that does not carry our mark",
+                remediation="Rename or remove it, or use another application name.",
+                tenant_id=order.tenant_id,
+            )
+        if not stored.enabled:
+            reason = "the present version is disabled"
+        else:
+            try:
+                await _check(context, stored.reference)
+            except Unusable as error:
+                reason = f"the present version cannot be used: {error.message}"
+            else:
+                return ended(
+                    Outcome.PASSED,
+                    _described(stored.reference),
+                    facts={"certificate": stored.reference},
+                )
+    days = context.settings.certificate_validity_days
+    if facts.longest_certificate_days is not None:
+        days = min(days, facts.longest_certificate_days)
+    if dry_run:
+        return ended(
+            Outcome.PLANNED, f"a certificate for at most {days} days would be made ({reason})"
+        )
+    reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    await _check(context, reference)
+    return ended(
+        Outcome.CHANGED,
+        f"{_described(reference)}; made because {reason}",
+        facts={"certificate": reference},
+    )
+
+
+async def _check(context: Context, reference: CertificateReference) -> None:
+    read_bundle(await context.vault.pem(reference), now=context.now())
+
+
+def _described(reference: CertificateReference) -> str:
+    return (
+        f"certificate {reference.name} (thumbprint {reference.thumbprint},"
+        f" valid until {reference.not_after:%Y-%m-%d})"
+    )

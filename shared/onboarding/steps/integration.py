@@ -1,0 +1,134 @@
+"""Integration: Mondoo's side of the connection, one for each tenant and application.
+
+Mondoo does not refuse a second integration of one tenant and accepts any text as a certificate, so
+we look before we make one, check the certificate beforehand (it has signed in by now), and label
+what we make with our mark and the certificate's thumbprint. The certificate is write-only at
+Mondoo; the label tells which one was given.
+
+The key leaves the vault here, for the length of one request to Mondoo.
+"""
+
+from __future__ import annotations
+
+from shared.certificates import read_bundle
+from shared.context import Context
+from shared.errors import NotYet, OutcomeUnknown
+from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
+from shared.mondoo import integrations
+from shared.mondoo.integrations import Integration
+from shared.onboarding.steps.outcome import ended
+
+THUMBPRINT_LABEL = "certificate-thumbprint"
+OPERATION_LABEL = "onboarding-operation"
+
+
+async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
+    """Find, make or correct the integration, then read it back."""
+    order, facts = call.order, call.facts
+    if dry_run and facts.app_id is None:
+        return ended(Outcome.PLANNED, f"an integration would be made in {order.space}")
+    assert facts.app_id is not None
+    found = await integrations.find(
+        context.mondoo, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
+    )
+    findings = _duplicates(found)
+    certificate = facts.certificate
+    current = _chosen(found)
+    if (
+        current is not None
+        and certificate is not None
+        and _is_right(current, certificate.thumbprint)
+    ):
+        return ended(
+            Outcome.PASSED,
+            f"integration {current.mrn} has the certificate",
+            findings=findings,
+            facts={"integration": current.mrn},
+        )
+    if dry_run:
+        deed = "made" if current is None else f"given the certificate ({current.mrn})"
+        return ended(
+            Outcome.PLANNED,
+            f"an integration would be {deed}",
+            findings=findings,
+            facts={} if current is None else {"integration": current.mrn},
+        )
+    assert certificate is not None  # an earlier step passed
+    pem = read_bundle(await context.vault.pem(certificate), now=context.now()).pem()
+    labels = {
+        MARK_LABEL[0]: MARK_LABEL[1],
+        THUMBPRINT_LABEL: certificate.thumbprint,
+        OPERATION_LABEL: order.operation_id,
+    }
+    name = f"Microsoft 365 {facts.display_name or facts.initial_domain or order.tenant_id}"[:250]
+    try:
+        if current is None:
+            mrn = await integrations.create(
+                context.mondoo,
+                order.space,
+                name=name,
+                tenant_id=order.tenant_id,
+                app_id=facts.app_id,
+                pem=pem,
+                labels=labels,
+            )
+        else:
+            mrn = current.mrn
+            await integrations.update(
+                context.mondoo,
+                current,
+                name=current.name,
+                pem=pem,
+                labels={**current.labels, **labels},
+            )
+    except OutcomeUnknown as error:
+        # It may have been made; the next call of this step looks before it tries again.
+        raise NotYet(
+            error.code,
+            error.message,
+            remediation=error.remediation,
+            tenant_id=order.tenant_id,
+            request_id=error.request_id,
+        ) from error
+    written = await integrations.read(context.mondoo, mrn)
+    if not _is_right(written, certificate.thumbprint):
+        raise NotYet(
+            "integration_not_readable",
+            f"integration {mrn} was written but cannot be read back as written",
+            remediation="Send the request again; look at the integration in the Mondoo Console.",
+            tenant_id=order.tenant_id,
+        )
+    return ended(
+        Outcome.CHANGED,
+        f"integration {mrn} was {'made' if current is None else 'given the certificate'}",
+        findings=findings,
+        facts={"integration": mrn},
+    )
+
+
+def _chosen(found: list[Integration]) -> Integration | None:
+    """Of several, one that carries our mark, the oldest first."""
+    ordered = sorted(found, key=lambda one: (not _marked(one), one.created is None, one.created))
+    return ordered[0] if ordered else None
+
+
+def _marked(integration: Integration) -> bool:
+    return integration.labels.get(MARK_LABEL[0]) == MARK_LABEL[1]
+
+
+def _is_right(integration: Integration, thumbprint: str) -> bool:
+    return _marked(integration) and integration.labels.get(THUMBPRINT_LABEL) == thumbprint
+
+
+def _duplicates(found: list[Integration]) -> list[Finding]:
+    if len(found) < 2:
+        return []
+    return [
+        Finding(
+            code="integration_duplicate",
+            severity=Severity.MEDIUM,
+            subject=", ".join(sorted(one.mrn for one in found)),
+            message=f"{len(found)} integrations scan this tenant with the same application",
+            remediation="Delete all but one in the Mondoo Console.",
+        )
+    ]

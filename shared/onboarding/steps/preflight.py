@@ -1,0 +1,262 @@
+"""Preflight: look at everything, change nothing, and name every missing thing at once.
+
+Four looks, side by side: our rights in the tenant (the roles in our own token), the tenant as it is
+(one batch of reads), the vault, and the Mondoo space. Whatever is missing in any of them is
+collected; a look that could not be taken for now (throttling, an outage) makes the step wait,
+unless something else is missing for good.
+
+What was seen is passed on as facts, so that later steps which find their goal reached need not read
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from shared.config import IdentityKind, Settings
+from shared.context import Context
+from shared.entra.observation import Observation, observe
+from shared.errors import NotYet, Refused
+from shared.manifest import Manifest, load_manifest
+from shared.models import (
+    Facts,
+    Finding,
+    ObservedApplication,
+    ObservedPrincipal,
+    OnboardingOrder,
+    Outcome,
+    Severity,
+    StepCall,
+    StepResult,
+)
+from shared.mondoo import policies, spaces
+from shared.onboarding.rights import missing_rights
+from shared.onboarding.steps.outcome import ended, failed, finding_of
+
+T = TypeVar("T")
+
+
+async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
+    """Check the ground. Fails with every missing thing as a finding."""
+    order = call.order
+    manifest = load_manifest(order.manifest)
+    looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
+        ("rights in the tenant", _rights(context, order)),
+        (
+            "tenant",
+            observe(
+                context.graph(order.tenant_id), manifest, order.application_name, adopt=order.adopt
+            ),
+        ),
+        ("vault", _vault(context)),
+        ("Mondoo space", _mondoo(context, order)),
+    )
+    answers = await asyncio.gather(*(look for _, look in looks), return_exceptions=True)
+    problems: list[Finding] = []
+    waits: list[NotYet] = []
+    observation: Observation | None = None
+    for (subject, _), answer in zip(looks, answers, strict=True):
+        if isinstance(answer, Refused):
+            problems.append(finding_of(answer, subject))
+        elif isinstance(answer, NotYet):
+            waits.append(answer)
+        elif isinstance(answer, BaseException):
+            raise answer
+        elif isinstance(answer, Observation):
+            observation = answer
+            problems += _conflicts(answer, order)
+        else:
+            problems += answer
+    problems = _without_symptoms(problems)
+    if problems:
+        return failed(
+            problems[0].code,
+            "Nothing was changed. " + " ".join(f"{_sentence(p.message)}" for p in problems),
+            remediation=" ".join(dict.fromkeys(p.remediation for p in problems)),
+            findings=problems,
+        )
+    if waits:
+        raise waits[0]
+    assert observation is not None  # no answer of the tenant would have been a problem or a wait
+    return ended(
+        Outcome.PASSED,
+        f"{observation.display_name} ({observation.initial_domain}) can be onboarded",
+        findings=_namesakes(observation, order),
+        facts=_facts(observation, manifest),
+    )
+
+
+async def _rights(context: Context, order: OnboardingOrder) -> list[Finding]:
+    graph = context.graph(order.tenant_id)
+    roles = await graph.token_roles()
+    if context.settings.identity is IdentityKind.AZURE_CLI:
+        # A person's token says nothing of app roles; the calls themselves will tell.
+        return []
+    return missing_rights(roles, _automation(context.settings), order.tenant_id)
+
+
+def _automation(settings: Settings) -> str:
+    if settings.identity is IdentityKind.MANAGED_IDENTITY:
+        return "the managed identity of this function app"
+    return f"our application {settings.onboarding_client_id}"
+
+
+async def _vault(context: Context) -> list[Finding]:
+    await context.vault.reachable()
+    return []
+
+
+async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
+    space = await spaces.read_space(context.mondoo, order.space)
+    missing = spaces.missing_rights(await spaces.rights(context.mondoo, space.mrn))
+    findings = [
+        Finding(
+            code="mondoo_right_missing",
+            severity=Severity.HIGH,
+            subject=role,
+            message=f"our Mondoo service account lacks the role {role} in {order.space}",
+            remediation=f"Give the service account the role {role} (or Editor) on the space.",
+        )
+        for role in missing
+    ]
+    unknown = set(order.policies) - await policies.known(
+        context.mondoo, order.space, order.policies
+    )
+    findings += [
+        Finding(
+            code="mondoo_policy_unknown",
+            severity=Severity.HIGH,
+            subject=mrn,
+            message=f"there is no policy {mrn} that {order.space} could use",
+            remediation="Correct the MRN; the Mondoo Console lists policies under Registry.",
+        )
+        for mrn in sorted(unknown)
+    ]
+    return findings
+
+
+def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding]:
+    """What stands in the way of an application of ours."""
+    findings: list[Finding] = []
+    if observation.name_holder is not None:
+        findings.append(
+            Finding(
+                code="application_name_taken",
+                severity=Severity.HIGH,
+                subject=observation.name_holder.app_id,
+                message=(
+                    f"the unique name {order.application_name!r} belongs to application"
+                    f" {observation.name_holder.app_id}, which does not carry our mark"
+                ),
+                remediation=(
+                    f'Send "adopt": "{observation.name_holder.app_id}" if it may be taken over,'
+                    ' or another "applicationName".'
+                ),
+            )
+        )
+    if len(observation.candidates) > 1:
+        listed = ", ".join(sorted(each.app_id for each in observation.candidates))
+        findings.append(
+            Finding(
+                code="application_ambiguous",
+                severity=Severity.HIGH,
+                subject=order.application_name,
+                message=f"several applications carry our mark and this name: {listed}",
+                remediation='Send "adopt" with the appId of the one to keep; delete the others.',
+            )
+        )
+    if observation.ca_required:
+        findings.append(
+            Finding(
+                code="certificate_authority_required",
+                severity=Severity.HIGH,
+                subject="app management policy",
+                message="the tenant's policy demands certificates of a trusted authority",
+                remediation=(
+                    "Ask the tenant's administrator to exempt this application from the policy,"
+                    " or to name a certificate authority that issues into the vault. The policy"
+                    " is theirs; it is never changed from here."
+                ),
+            )
+        )
+    graph_principal = next((r for r in observation.resources if r.service == "graph"), None)
+    if graph_principal is None or not graph_principal.enabled:
+        findings.append(
+            Finding(
+                code="graph_principal_missing",
+                severity=Severity.HIGH,
+                subject="Microsoft Graph",
+                message="the tenant has no enabled service principal of Microsoft Graph",
+                remediation="Enable Microsoft Graph under Enterprise applications in the tenant.",
+            )
+        )
+    return findings
+
+
+def _namesakes(observation: Observation, order: OnboardingOrder) -> list[Finding]:
+    return [
+        Finding(
+            code="application_namesake",
+            severity=Severity.INFO,
+            subject=stranger.app_id,
+            message=(
+                f"another application ({stranger.app_id}) is also called"
+                f" {order.application_name!r}; it is not ours and is left alone"
+            ),
+            remediation="Nothing to do. An older set-up by hand may be removed when convenient.",
+        )
+        for stranger in observation.namesakes
+    ]
+
+
+def _without_symptoms(problems: list[Finding]) -> list[Finding]:
+    """Leave out reads that were refused only because a right is missing that is named anyway."""
+    rights = [p for p in problems if p.code == "automation_right_missing"]
+    if not rights:
+        return problems
+    return [p for p in problems if p.code != "graph_refused" or p.subject != "tenant"]
+
+
+def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
+    facts = Facts(
+        display_name=observation.display_name,
+        initial_domain=observation.initial_domain,
+        resources=observation.resources,
+        longest_certificate_days=observation.longest_certificate_days,
+    )
+    learned: dict[str, Any] = {
+        "display_name": facts.display_name,
+        "initial_domain": facts.initial_domain,
+        "resources": facts.resources,
+        "longest_certificate_days": facts.longest_certificate_days,
+    }
+    application = observation.application
+    if application is not None:
+        present = {resource.app_id for resource in observation.resources}
+        learned["observed_application"] = ObservedApplication(
+            object_id=application.object_id,
+            app_id=application.app_id,
+            declared_right=application.is_right(manifest, present),
+            thumbprints=application.thumbprints(),
+        )
+    principal = observation.principal
+    if principal is not None:
+        app_ids = {resource.object_id: resource.app_id for resource in observation.resources}
+        learned["observed_principal"] = ObservedPrincipal(
+            object_id=principal.object_id,
+            enabled=principal.enabled,
+            marked=principal.ours,
+            granted=sorted(
+                f"{app_ids[grant.resource_id]}/{grant.app_role_id}"
+                for grant in observation.grants
+                if grant.resource_id in app_ids
+            ),
+            global_reader=observation.has_directory_role(manifest.directory_roles[0].template_id),
+        )
+    return learned
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."

@@ -1,0 +1,143 @@
+"""Record: what became of the tenant, kept and announced. It runs last, always.
+
+The tenant record and the operation are written also when a step failed, so that no tenant drops out
+of sight. The announcement carries the operation's id, by which receivers know a repeated one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.context import Context
+from shared.models import (
+    Facts,
+    OnboardingOrder,
+    Operation,
+    OperationStatus,
+    Outcome,
+    StepResult,
+    TenantRecord,
+    to_json,
+)
+from shared.notifications import TENANT_FAILED, TENANT_ONBOARDED
+from shared.onboarding.steps.outcome import ended
+from shared.transitions import TenantEvent, next_state
+
+EVENTS = {
+    OperationStatus.SUCCEEDED: TenantEvent.ONBOARDING_PROVEN,
+    OperationStatus.WAITING: TenantEvent.ONBOARDING_WAITS,
+    OperationStatus.REFUSED: TenantEvent.ONBOARDING_REFUSED,
+    OperationStatus.FAILED: TenantEvent.ONBOARDING_FAILED,
+}
+
+
+async def opened(context: Context, order: OnboardingOrder) -> None:
+    """Write down that an onboarding has begun, before anything else is done."""
+    known = await context.records.get(order.tenant_id)
+    state = next_state(known.state if known else None, TenantEvent.ONBOARDING_STARTED)
+    base = known or TenantRecord(
+        tenant_id=order.tenant_id,
+        state=state,
+        operation_id=order.operation_id,
+        updated_at=context.now(),
+    )
+    await context.records.put(
+        msgspec.structs.replace(
+            base, state=state, operation_id=order.operation_id, updated_at=context.now()
+        )
+    )
+
+
+async def run(
+    context: Context, order: OnboardingOrder, facts: Facts, operation: Operation
+) -> StepResult:
+    """Write the record and the operation, and announce the result.
+
+    ``operation`` has its final status; its last step is this one, which is completed here.
+    """
+    now = context.now()
+    known = await context.records.get(order.tenant_id)
+    event = EVENTS[operation.status]
+    # A record that is gone, or was closed by an earlier attempt of this step, is opened again.
+    state = next_state(known.state if known else None, TenantEvent.ONBOARDING_STARTED)
+    record = _record(known, order, facts, now, proven=event is TenantEvent.ONBOARDING_PROVEN)
+    record = msgspec.structs.replace(record, state=next_state(state, event))
+    same = known is not None and _comparable(known) == _comparable(record)
+    result = ended(
+        Outcome.PASSED if same else Outcome.CHANGED,
+        f"the tenant is {record.state.value}"
+        + (", as it was" if same else "; its record was written"),
+    )
+    await context.records.put(record)
+    await context.records.put_operation(_completed(operation, result, context))
+    await context.notifications.publish(
+        TENANT_ONBOARDED if event is TenantEvent.ONBOARDING_PROVEN else TENANT_FAILED,
+        subject=order.tenant_id,
+        data={"tenantId": order.tenant_id, "state": record.state, "operation": to_json(operation)},
+        id=order.operation_id,
+        time=now,
+    )
+    return result
+
+
+def _record(
+    known: TenantRecord | None,
+    order: OnboardingOrder,
+    facts: Facts,
+    now: datetime,
+    *,
+    proven: bool,
+) -> TenantRecord:
+    """The record with what this operation learned; what it did not learn stays as it was."""
+    learned: dict[str, Any] = {
+        "display_name": facts.display_name,
+        "initial_domain": facts.initial_domain,
+        "app_id": facts.app_id,
+        "application_object_id": facts.application_object_id,
+        "service_principal_id": facts.service_principal_id,
+        "certificate": facts.certificate,
+        "integration": facts.integration,
+        "console": facts.console,
+        "scanned_at": facts.scanned_at,
+    }
+    if proven:
+        learned |= {
+            "onboarded_at": now,
+            "manifest": order.manifest,
+            "space": order.space,
+            "application_name": order.application_name,
+        }
+    base = known or TenantRecord(
+        tenant_id=order.tenant_id,
+        state=next_state(None, TenantEvent.ONBOARDING_STARTED),
+        operation_id=order.operation_id,
+        updated_at=now,
+    )
+    return msgspec.structs.replace(
+        base,
+        operation_id=order.operation_id,
+        updated_at=now,
+        **{name: value for name, value in learned.items() if value is not None},
+    )
+
+
+def _comparable(record: TenantRecord) -> TenantRecord:
+    """The record without what differs at every run."""
+    return msgspec.structs.replace(
+        record,
+        operation_id="",
+        updated_at=record.onboarded_at or record.updated_at,
+        onboarded_at=None,
+        scanned_at=None,
+    )
+
+
+def _completed(operation: Operation, result: StepResult, context: Context) -> Operation:
+    completed = msgspec.convert(to_json(operation), Operation)
+    step = completed.step("record")
+    step.outcome, step.message, step.finished_at = result.outcome, result.message, context.now()
+    completed.finished_at = context.now()
+    return completed

@@ -1,0 +1,1 @@
+"""Tenant records and finished operations: what we remember of each tenant."""

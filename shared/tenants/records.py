@@ -1,0 +1,103 @@
+"""Tenant records: what is kept, and where.
+
+`TenantRecords` is all that the rest of the bundle knows. Two stores keep it: Azure Table Storage
+(`table`), and SQLite (`sqlite`) where there is no cloud. Both hold the record of each tenant and
+its newest operations, and both replace a whole record at a time: one tenant has one running
+operation at most, so there is one writer.
+
+Raises in both: `NotYet` with ``records_unreachable`` or ``records_busy``, `Refused` with
+``records_forbidden``, ``records_refused`` or ``records_unreadable``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
+
+from shared.config import Settings
+from shared.errors import Refused
+from shared.models import Operation, TenantRecord
+from shared.transitions import TenantState
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+OPERATIONS_KEPT = 50
+"""Operations that are kept of each tenant, the newest."""
+
+SQLITE_PREFIX = "sqlite:"
+
+T = TypeVar("T", TenantRecord, Operation)
+
+
+class TenantRecords(Protocol):
+    """Where tenant records are kept."""
+
+    async def get(self, tenant_id: str) -> TenantRecord | None:
+        """The record of a tenant; None when there is none (and only then)."""
+        ...
+
+    async def put(self, record: TenantRecord) -> None:
+        """Write a record, in place of the one there may be."""
+        ...
+
+    async def page(
+        self, *, after: str | None = None, limit: int, state: TenantState | None = None
+    ) -> tuple[list[TenantRecord], str | None]:
+        """Records in the order of their tenant ids, ``limit`` at most, from behind tenant id
+        ``after``; with the ``after`` of the next page, or None when this was the last."""
+        ...
+
+    async def put_operation(self, operation: Operation) -> None:
+        """Write an operation, and drop the tenant's oldest above `OPERATIONS_KEPT`."""
+        ...
+
+    async def get_operation(self, operation_id: str) -> Operation | None:
+        """An operation; None when it is not, or no longer, kept."""
+        ...
+
+    async def operations(self, tenant_id: str, limit: int) -> list[Operation]:
+        """The newest operations of a tenant, newest first."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+def open_records(
+    settings: Settings, credential: Callable[[], AsyncTokenCredential]
+) -> TenantRecords:
+    """The store that ``TENANT_RECORDS`` names. ``credential`` is asked for only by a table."""
+    where = settings.tenant_records
+    if where.startswith(SQLITE_PREFIX):
+        from shared.tenants.sqlite import SqliteRecords
+
+        return SqliteRecords(where.removeprefix(SQLITE_PREFIX))
+    # Only one of the two is ever used by a process: no reason to load both.
+    from shared.tenants.table import TableRecords
+
+    return TableRecords(settings, credential)
+
+
+def decode(text: str | bytes, kind: type[T], key: str) -> T:
+    """A stored record. ``key`` names it in the error.
+
+    Raises:
+        Refused: ``records_unreadable``; a record that cannot be read is not "none".
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Refused(
+            "records_unreadable",
+            f"what is stored as {key} is not a record of this version: {error}",
+            remediation="Deploy the version that wrote it, or remove the entry and onboard again.",
+        ) from error
+
+
+def encode(record: TenantRecord | Operation) -> str:
+    """A record as it is stored."""
+    return msgspec.json.encode(record).decode()

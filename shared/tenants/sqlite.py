@@ -1,0 +1,148 @@
+"""Tenant records in one SQLite file, for where there is no cloud.
+
+Several processes may use the file at once: write-ahead logging lets readers go on during a write,
+and writers wait for each other for some seconds. A connection lives for one call, so nothing is
+left open and no thread holds on to anything; calls run off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TypeVar
+
+from shared.errors import NotYet, Refused
+from shared.models import Operation, TenantRecord, tenant_of_operation
+from shared.tenants.records import OPERATIONS_KEPT, decode, encode
+from shared.transitions import TenantState
+
+WAIT_SECONDS = 10.0
+"""How long a call waits for a writer in another process."""
+
+_SCHEMA = """
+create table if not exists tenants (
+    tenant_id text primary key, state text not null, record text not null
+) without rowid;
+create table if not exists operations (
+    tenant_id text not null, id text not null, operation text not null,
+    primary key (tenant_id, id)
+) without rowid;
+"""
+
+T = TypeVar("T")
+
+
+class SqliteRecords:
+    """Tenant records in the file ``path``, which is made when it is first written or read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._prepared = False
+
+    async def get(self, tenant_id: str) -> TenantRecord | None:
+        """See `TenantRecords`."""
+        rows = await self._rows("select record from tenants where tenant_id = ?", tenant_id)
+        return decode(rows[0], TenantRecord, tenant_id) if rows else None
+
+    async def put(self, record: TenantRecord) -> None:
+        """See `TenantRecords`."""
+        await self._call(
+            lambda connection: connection.execute(
+                "insert or replace into tenants values (?, ?, ?)",
+                (record.tenant_id, record.state, encode(record)),
+            )
+        )
+
+    async def page(
+        self, *, after: str | None = None, limit: int, state: TenantState | None = None
+    ) -> tuple[list[TenantRecord], str | None]:
+        """See `TenantRecords`."""
+        rows = await self._rows(
+            "select record from tenants where tenant_id > ?1 and (?2 is null or state = ?2)"
+            " order by tenant_id limit ?3",
+            after or "",
+            state,
+            limit + 1,
+        )
+        records = [decode(row, TenantRecord, "a tenant") for row in rows[:limit]]
+        return records, records[-1].tenant_id if len(rows) > limit else None
+
+    async def put_operation(self, operation: Operation) -> None:
+        """See `TenantRecords`."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            tenant = operation.tenant_id
+            connection.execute(
+                "insert or replace into operations values (?, ?, ?)",
+                (tenant, operation.id, encode(operation)),
+            )
+            connection.execute(
+                "delete from operations where tenant_id = ?1 and id not in"
+                " (select id from operations where tenant_id = ?1 order by id desc limit ?2)",
+                (tenant, OPERATIONS_KEPT),
+            )
+
+        await self._call(write)
+
+    async def get_operation(self, operation_id: str) -> Operation | None:
+        """See `TenantRecords`."""
+        rows = await self._rows(
+            "select operation from operations where tenant_id = ? and id = ?",
+            tenant_of_operation(operation_id) or "",
+            operation_id,
+        )
+        return decode(rows[0], Operation, operation_id) if rows else None
+
+    async def operations(self, tenant_id: str, limit: int) -> list[Operation]:
+        """See `TenantRecords`."""
+        # The id ends in the start time, so that its order is the order in time.
+        rows = await self._rows(
+            "select operation from operations where tenant_id = ? order by id desc limit ?",
+            tenant_id,
+            limit,
+        )
+        return [decode(row, Operation, f"an operation of {tenant_id}") for row in rows]
+
+    async def aclose(self) -> None:
+        """See `TenantRecords`; nothing is open between calls."""
+
+    async def _rows(self, query: str, *values: object) -> list[str]:
+        return await self._call(
+            lambda connection: [row[0] for row in connection.execute(query, values)]
+        )
+
+    async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def run() -> T:
+            with self._connection() as connection, connection:  # the inner one: a transaction
+                return work(connection)
+
+        return await asyncio.to_thread(run)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, timeout=WAIT_SECONDS)) as connection:
+                if not self._prepared:
+                    connection.execute("pragma journal_mode = wal")
+                    connection.executescript(_SCHEMA)
+                    self._prepared = True
+                yield connection
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise NotYet(
+                    "records_busy",
+                    f"another process has been writing to {self._path} for long",
+                    remediation="Send the request again; stop the process that holds the file.",
+                ) from error
+            raise self._refused(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: sqlite3.DatabaseError) -> Refused:
+        return Refused(
+            "records_refused",
+            f"the records file {self._path} cannot be used: {error}",
+            remediation="Check the path in TENANT_RECORDS, its rights, and the space on the disk.",
+        )

@@ -1,0 +1,66 @@
+"""Request bodies: JSON into a model, or an error that names the field and the remedy."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from shared.errors import InvalidRequest
+
+LARGEST_BODY = 64 * 1024
+"""Bytes. A request for one tenant is a few hundred; what is larger is not one."""
+
+T = TypeVar("T")
+
+_PATH = re.compile(r"`\$\.?(?P<path>[^`]*)`")
+_MISSING = re.compile(r"(?:missing required|contains unknown) field `(?P<name>[^`]*)`")
+
+
+def read_body(body: bytes, kind: type[T]) -> T:
+    """The body as ``kind``.
+
+    Raises:
+        InvalidRequest: too large, empty, not JSON, an unknown or missing field, a wrong value.
+    """
+    if len(body) > LARGEST_BODY:
+        raise InvalidRequest(
+            "body_too_large",
+            f"the body has {len(body)} bytes; {LARGEST_BODY} are allowed",
+            remediation="Send one tenant in a request.",
+            field="(body)",
+        )
+    if not body.strip():
+        raise InvalidRequest(
+            "body_empty",
+            "the request has no body",
+            remediation='Send a JSON object, such as {"tenant": "fabrikam.example"}.',
+            field="(body)",
+        )
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            "body_not_json",
+            "the body is not JSON",
+            remediation="Send a JSON object in UTF-8, with Content-Type application/json.",
+            field="(body)",
+        ) from error
+
+
+def _invalid(text: str) -> InvalidRequest:
+    """msgspec names the field and the rule, and never repeats the value that was sent."""
+    at, named = _PATH.search(text), _MISSING.search(text)
+    path = at["path"] if at else ""
+    if named:
+        path = f"{path}.{named['name']}".lstrip(".")
+    rule = text.split(" - at `", 1)[0]
+    return InvalidRequest(
+        "field_invalid",
+        f"field {path or '(body)'}: {rule}",
+        remediation=f"Correct {path or 'the body'}; the shapes are in the README.",
+        field=path or "(body)",
+    )

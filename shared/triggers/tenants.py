@@ -1,0 +1,166 @@
+"""HTTP: onboard a tenant, plan it, look at tenants and operations.
+
+POST /api/tenants              202 with Location; 409 while an operation runs on the tenant
+POST /api/plan                 200 with what onboarding would do
+GET  /api/tenants              records, paged and filtered by state
+GET  /api/tenants/{tenant}     one record, with its newest operation
+GET  /api/operations/{id}      an operation with its steps, running or ended
+"""
+
+from __future__ import annotations
+
+import azure.durable_functions as df
+import azure.functions as func
+from msgspec import Struct
+
+from shared.context import Context
+from shared.entra.tenants import resolve_tenant
+from shared.errors import InvalidRequest, NotFound
+from shared.models import OnboardingRequest, Operation, TenantRecord
+from shared.onboarding.order import make_order
+from shared.onboarding.plan import plan
+from shared.onboarding.start import find_operation, start_onboarding
+from shared.transitions import TenantState
+from shared.triggers.bodies import read_body
+from shared.triggers.problems import answering, json_response
+
+RETRY_AFTER_SECONDS = 5
+PAGE = 100
+
+
+class Accepted(Struct, rename="camel"):
+    """The answer to a request that started an operation."""
+
+    operation: str
+    tenant_id: str
+    links: dict[str, str]
+
+
+class TenantView(Struct, omit_defaults=True, rename="camel"):
+    """A tenant and its newest operation."""
+
+    tenant: TenantRecord
+    operation: Operation | None = None
+
+
+class TenantPage(Struct, omit_defaults=True, rename="camel"):
+    """Records in the order of their ids; ``next`` is the link to the following page."""
+
+    tenants: list[TenantRecord]
+    next: str | None = None
+
+
+def tenant_functions(context: Context) -> df.Blueprint:
+    """The blueprint of everything a person or a script asks over HTTP."""
+    blueprint = df.Blueprint()
+
+    @blueprint.function_name("onboard_tenant_request")
+    @blueprint.route(route="tenants", methods=["POST"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    async def onboard_tenant_request(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        request = read_body(req.get_body(), OnboardingRequest)
+        tenant_id = await resolve_tenant(context.settings, context.http, request.tenant)
+        order = make_order(context.settings, request, tenant_id, context.now())
+        await start_onboarding(client, order, context.settings.waits)
+        links = {
+            "operation": f"/api/operations/{order.operation_id}",
+            "tenant": f"/api/tenants/{tenant_id}",
+        }
+        return json_response(
+            Accepted(order.operation_id, tenant_id, links),
+            202,
+            headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+
+    @blueprint.function_name("plan_request")
+    @blueprint.route(route="plan", methods=["POST"])
+    @answering
+    async def plan_request(req: func.HttpRequest) -> func.HttpResponse:
+        request = read_body(req.get_body(), OnboardingRequest)
+        tenant_id = await resolve_tenant(context.settings, context.http, request.tenant)
+        order = make_order(context.settings, request, tenant_id, context.now())
+        return json_response(await plan(context, order))
+
+    @blueprint.function_name("list_tenants")
+    @blueprint.route(route="tenants", methods=["GET"])
+    @answering
+    async def list_tenants(req: func.HttpRequest) -> func.HttpResponse:
+        limit, state = _limit(req.params.get("limit")), _state(req.params.get("state"))
+        records, after = await context.records.page(
+            after=req.params.get("after"), limit=limit, state=state
+        )
+        following = None
+        if after is not None:
+            following = f"/api/tenants?limit={limit}&after={after}"
+            following += f"&state={state}" if state else ""
+        return json_response(TenantPage(records, following))
+
+    @blueprint.function_name("get_tenant")
+    @blueprint.route(route="tenants/{tenant}", methods=["GET"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    async def get_tenant(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        tenant_id = await resolve_tenant(context.settings, context.http, req.route_params["tenant"])
+        record = await context.records.get(tenant_id)
+        if record is None:
+            raise NotFound(
+                "tenant_unknown",
+                f"tenant {tenant_id} has not been onboarded from here",
+                remediation="Onboard it with POST /api/tenants.",
+                field="tenant",
+                tenant_id=tenant_id,
+            )
+        operation = await find_operation(client, context.records, record.operation_id)
+        return json_response(TenantView(record, operation))
+
+    @blueprint.function_name("get_operation")
+    @blueprint.route(route="operations/{id}", methods=["GET"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    async def get_operation(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        identifier = req.route_params["id"]
+        operation = await find_operation(client, context.records, identifier)
+        if operation is None:
+            raise NotFound(
+                "operation_unknown",
+                f"there is no operation {identifier[:100]!r}",
+                remediation="Use the link of the answer that started it.",
+                field="id",
+            )
+        headers = {} if operation.finished_at else {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return json_response(operation, headers=headers)
+
+    return blueprint
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return PAGE
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise InvalidRequest(
+            "field_invalid",
+            "limit is not a whole number from 1 to 1000",
+            remediation="Correct limit.",
+            field="limit",
+        )
+    return int(text)
+
+
+def _state(text: str | None) -> TenantState | None:
+    if text is None:
+        return None
+    if text not in list(TenantState):
+        raise InvalidRequest(
+            "field_invalid",
+            f"state is not one of {', '.join(TenantState)}",
+            remediation="Correct state.",
+            field="state",
+        )
+    return TenantState(text)

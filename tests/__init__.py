@@ -1,0 +1,1 @@
+"""The specification, as tests: mirrors ``shared`` and ``local``, and the product end to end."""

@@ -1,0 +1,1 @@
+"""Tests of the onboarding steps and their order."""
