@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography import x509
 
 from local.simulators import Simulators
-from local.simulators.world import ALL_AUTOMATION_RIGHTS, Lag, SimulatedTenant
+from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
+from local.simulators.objects import Lag
+from local.simulators.picture import picture
+from local.simulators.tenant import SimulatedTenant
+from shared.certificates import make_bundle
 
 
 @dataclass
@@ -34,7 +41,7 @@ def _seed(simulators: Simulators) -> list[Sample]:
 
     strangers = world.add_tenant("fabrikam.onmicrosoft.com", display_name="Fabrikam")
     stranger = strangers.add_application(
-        "mondoo-ms365", key_credentials=strangers.sample_key_credentials(2)
+        "mondoo-ms365", key_credentials=[_certificate("first"), _certificate("second")]
     )
     before = strangers.snapshot(stranger.id)
 
@@ -48,7 +55,7 @@ def _seed(simulators: Simulators) -> list[Sample]:
         display_name="Northwind Traders",
         rights=ALL_AUTOMATION_RIGHTS - {missing},
     )
-    untouched = lacking.state()
+    untouched = picture(lacking)
 
     slow = world.add_tenant("tailspin.onmicrosoft.com", display_name="Tailspin Toys")
     slow.lag = Lag(
@@ -71,7 +78,7 @@ def _seed(simulators: Simulators) -> list[Sample]:
         step = _step(operation, "preflight")
         if missing not in step["message"] or missing not in step["remediation"]:
             return "the missing right is not named"
-        same = simulators.run(lacking.state) == untouched
+        same = simulators.run(picture, lacking) == untouched
         return None if same else "something was changed in the tenant"
 
     def waited(operation: dict) -> str | None:  # type: ignore[type-arg]
@@ -103,6 +110,11 @@ def _seed(simulators: Simulators) -> list[Sample]:
         ),
         Sample("tailspin.onmicrosoft.com", "replicates slowly", "succeeded", slow, waited),
     ]
+
+
+def _certificate(subject: str) -> x509.Certificate:
+    bundle = make_bundle(subject, days=90, now=datetime.now(UTC))
+    return x509.load_der_x509_certificate(bundle.certificate_der)
 
 
 def _step(operation: dict, name: str) -> dict:  # type: ignore[type-arg]

@@ -13,13 +13,15 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from local.host import FunctionsHost
 from local.simulators import Simulators
 from shared.clouds import Cloud
+
+if TYPE_CHECKING:
+    from local.host import FunctionsHost
 
 APP_FILE = Path(__file__).resolve().parent.parent / "function_app.py"
 
@@ -74,6 +76,9 @@ class LocalStack:
             self.settings = {**self._settings(), **self._overrides}
             self._set_managed_identity_endpoint()
             if self._with_host:
+                # The host stands on the 1.x SDK; without it the stack also serves the 2.x target.
+                from local.host import FunctionsHost
+
                 self.host = FunctionsHost(APP_FILE, self.settings, port=self._port, auth=self._auth)
                 self.host.start()
         except BaseException:
@@ -85,6 +90,8 @@ class LocalStack:
         """Stop everything and forget it."""
         try:
             if self._with_host:
+                # The platform ends the process; here the app's clients must be closed first.
+                self.host.run(self.host.module.context.aclose())
                 self.host.stop()
         finally:
             self._tidy()
@@ -116,7 +123,7 @@ class LocalStack:
             "TRUSTED_CA_FILE": str(self.simulators.ca_file),
             "IDENTITY": "federated",
             "HOME_TENANT_ID": world.home.id,
-            "MANAGED_IDENTITY_CLIENT_ID": world.managed_identity.client_id,
+            "MANAGED_IDENTITY_CLIENT_ID": world.managed_identity.app_id,
             "ONBOARDING_CLIENT_ID": world.home_app.app_id,
             "KEY_VAULT_URL": self.simulators.urls["vault"],
             "MONDOO_SPACE_MRN": "//captain.api.mondoo.app/spaces/demo-space",
@@ -143,7 +150,6 @@ class LocalStack:
 
     def _set_managed_identity_endpoint(self) -> None:
         """What App Service sets for an app with a managed identity; the SDK reads it itself."""
-        endpoint: dict[str, Any] = self.simulators.managed_identity_environment
-        for name, value in endpoint.items():
+        for name, value in self.simulators.managed_identity.environment().items():
             self._environment_before[name] = os.environ.get(name)
             os.environ[name] = value

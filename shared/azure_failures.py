@@ -3,8 +3,8 @@
 `asking` wraps a call of an azure-core client. What it decides, it decides by how far the request
 came: a request that never left (no connection, no token yet) may be repeated; one that left and got
 no answer may be repeated only if repeating it does no harm; an answer is judged by its status, and
-a status that is not known to heal is a refusal. The SDKs' own retries are switched off by their
-users (`NO_RETRIES`), since the waiting is done by durable timers.
+a status that is not known to heal is a refusal. The SDKs' own retries are switched off (see
+`shared.azure_transport`), since the waiting is done by durable timers.
 
 Errors that only one service has (a soft-deleted name, a missing table) are handled where that
 service is called, before this. Failed sign-ins never come this far as such: the credentials of
@@ -17,15 +17,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError
-
-NO_RETRIES: dict[str, Any] = {"retry_total": 0}
-"""Options of an azure-core client that make it give every answer to us."""
 
 LONGEST_QUOTE = 300
 """Characters of a service's own message that are passed on."""

@@ -19,7 +19,6 @@ No error and no ``repr`` shows a key or any part of the text that was given.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -41,7 +40,7 @@ BACKDATED = timedelta(minutes=5)
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 _PATH = re.compile(
-    r"(~?[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\])?[^\r\n\x00]*(\.(pem|key|crt|cer|der|pfx|p12|p8|txt)|[/\\][^/\\]+)",
+    r"(?:~?[/\\]|\.{1,2}[/\\]|[a-z]:[/\\]).+|[^\r\n]+\.(?:pem|key|crt|cer|der|pfx|p12|p8|txt)",
     re.IGNORECASE,
 )
 _LONGEST_PATH = 1024
@@ -221,8 +220,8 @@ def _text(pem: str | bytes) -> str:
         raise _unusable("not_pem", "the PEM is empty", "Give the content of the PEM file.")
     try:
         content = base64.b64decode("".join(stripped.split()), validate=True)
-    except binascii.Error:
-        content = b""  # not base64 of anything either
+    except ValueError:  # binascii.Error is one, too
+        content = b""
     _refuse_binary(content)
     if len(stripped) <= _LONGEST_PATH and _PATH.fullmatch(stripped):
         raise _unusable(
@@ -285,7 +284,7 @@ def _blocks(text: str) -> list[tuple[str, str]]:
 def _der(body: str, code: str, what: str) -> bytes:
     try:
         return base64.b64decode("".join(body.split()), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one, too
         raise _unreadable(code, what) from error
 
 
@@ -308,14 +307,16 @@ def _key(label: str, body: str) -> RSAPrivateKey:
     except UnsupportedAlgorithm as error:
         raise _not_rsa("unknown") from error
     except ValueError as error:
-        if "at least" in str(error):  # the library itself refuses toys of less than 1024 bits
-            raise _too_short("less than 1024") from error
         raise _unreadable("key_unreadable", "private key") from error
     if not isinstance(key, RSAPrivateKey):
         kind = type(key).__name__.removeprefix("_").removesuffix("PrivateKey")
         raise _not_rsa({"EllipticCurve": "EC"}.get(kind, kind))
     if key.key_size < SHORTEST_KEY:
-        raise _too_short(str(key.key_size))
+        raise _unusable(
+            "key_too_short",
+            f"the RSA key has {key.key_size} bits, fewer than {SHORTEST_KEY}",
+            f"Use an RSA key of at least {SHORTEST_KEY} bits.",
+        )
     return key
 
 
@@ -384,13 +385,5 @@ def _not_rsa(kind: str) -> Unusable:
         "key_not_rsa",
         f"the private key is not an RSA key ({kind}); Entra ID takes such a certificate, but"
         " signing in with it never works",
-        f"Use an RSA key of at least {SHORTEST_KEY} bits.",
-    )
-
-
-def _too_short(bits: str) -> Unusable:
-    return _unusable(
-        "key_too_short",
-        f"the RSA key has {bits} bits, fewer than {SHORTEST_KEY}",
         f"Use an RSA key of at least {SHORTEST_KEY} bits.",
     )

@@ -36,9 +36,9 @@ class Notifications(Protocol):
     """Where results are announced."""
 
     async def publish(
-        self, type: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
+        self, kind: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
     ) -> None:
-        """Announce that ``type`` happened to ``subject`` at ``time``; ``id`` tells repeats.
+        """Announce that ``kind`` happened to ``subject`` at ``time``; ``id`` tells repeats.
 
         Raises:
             NotYet: ``events_unreachable``, ``events_busy``.
@@ -64,7 +64,7 @@ class Silence:
     """No topic is set: nothing is announced."""
 
     async def publish(
-        self, type: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
+        self, kind: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
     ) -> None:
         """See `Notifications`."""
 
@@ -86,14 +86,14 @@ class EventGridTopic:
         self._credential = credential
 
     async def publish(
-        self, type: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
+        self, kind: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
     ) -> None:
         """See `Notifications`."""
         event = {
             "specversion": "1.0",
             "id": id,
             "source": SOURCE,
-            "type": type,
+            "type": kind,
             "subject": subject,
             "time": time.astimezone(UTC),
             "datacontenttype": "application/json",

@@ -122,6 +122,26 @@ class Backend(InMemoryOrchestrationBackend):
             earlier = self._earlier.get(instance_id, []) if every_life else []
             return [self._clone_history_event(event) for event in [*earlier, *instance.history]]
 
+    def wait_for(
+        self,
+        instance_id: str,
+        predicate: Callable[[OrchestrationInstance], bool],
+        timeout: float,
+    ) -> OrchestrationInstance | None:
+        """Wait until an instance fits; None if it took longer than `timeout` seconds.
+
+        It is looked at after every episode of its orchestrator.
+        """
+        return self._wait_for_state(instance_id, predicate, timeout)
+
+    def release_waiters(self) -> None:
+        """Let everybody go who waits for an instance; they get None."""
+        with self._lock:
+            for waiters in self._state_waiters.values():
+                for waiter in waiters:
+                    waiter.event.set()
+            self._state_waiters.clear()
+
     def finished(self, instance: OrchestrationInstance) -> bool:
         """Whether it completed, failed or was terminated."""
         return self._is_terminal_status(instance.status)

@@ -14,25 +14,29 @@ CAPACITY = 50_000
 class LogCapture(logging.Handler):
     """A handler on the root logger; iterate over it for the records, oldest first."""
 
+    _listening = 0
+    _level_before = logging.WARNING
+
     def __init__(self, print_level: int | None = None) -> None:
         super().__init__(logging.DEBUG)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._records: deque[logging.LogRecord] = deque(maxlen=CAPACITY)
         self._print_level = print_level
-        self._level_before = logging.WARNING
 
     def install(self) -> None:
-        """Begin to listen; the root logger lets everything through until `remove`."""
-        root = logging.getLogger()
-        self._level_before = root.level
-        root.setLevel(logging.DEBUG)
-        root.addHandler(self)
+        """Begin to listen; the root logger lets everything through while anybody does."""
+        if not LogCapture._listening:
+            LogCapture._level_before = logging.root.level
+            logging.root.setLevel(logging.DEBUG)
+        LogCapture._listening += 1
+        logging.root.addHandler(self)
 
     def remove(self) -> None:
         """Stop listening; the records stay."""
-        root = logging.getLogger()
-        root.removeHandler(self)
-        root.setLevel(self._level_before)
+        logging.root.removeHandler(self)
+        LogCapture._listening -= 1
+        if not LogCapture._listening:
+            logging.root.setLevel(LogCapture._level_before)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record, and print it if its level was asked for."""

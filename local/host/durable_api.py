@@ -2,7 +2,7 @@
 
 Paths, status codes and field names follow `HttpApiHandler.cs` of the extension
 (Azure/azure-functions-durable-extension), with one exception: a start that meets a running instance
-answers 409 as current versions do, where older ones answered 500. The error body is the same.
+answers 409, where the version read answers 500. The error body is the same.
 
 Two details that surprise, kept because products meet them: `showInput` is true unless the query
 says otherwise, and the payload of an event raised through the Python client arrives as JSON *text*,
@@ -165,14 +165,13 @@ class DurableApi:
         timeout, interval = request.query.get("timeout"), request.query.get("pollingInterval")
         if timeout is None or interval is None:
             return self._accepted(instance_id)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + float(timeout)
-        while loop.time() < end:
-            instance = self._engine.backend.instance(instance_id)
-            if instance is not None and self._engine.backend.finished(instance):
-                return ApiAnswer(200, _shown(instance.output))
-            await asyncio.sleep(min(float(interval), 0.05))
-        return self._accepted(instance_id)
+        backend = self._engine.backend
+        instance = await asyncio.to_thread(
+            backend.wait_for, instance_id, backend.finished, float(timeout)
+        )
+        if instance is None:
+            return self._accepted(instance_id)
+        return ApiAnswer(200, _shown(instance.output))
 
     def _accepted(self, instance_id: str) -> ApiAnswer:
         urls = self._management_urls(instance_id)

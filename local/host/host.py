@@ -2,8 +2,7 @@
 
 It puts the parts together (loading, index, invoker, engine, server) and owns the triggers that are
 neither HTTP nor durable: timers, queues and what is run by hand. Everything listens on 127.0.0.1
-only. One host at a time in a process, because the durable client of the SDK keeps its HTTP session
-in a module variable.
+only. Several hosts may run in one process.
 
 Left out: scaling, function timeouts, retry policies on functions (refused), other bindings
 (refused), telemetry.
@@ -16,15 +15,15 @@ import contextlib
 import json
 import logging
 import socket
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import ModuleType, TracebackType
+from typing import Any, TypeVar
 
 from azure.functions.timer import TimerRequest
+from durabletask.testing.in_memory_backend import OrchestrationInstance
 
 from local.host import ncrontab
 from local.host.capture import LogCapture
@@ -49,8 +48,9 @@ from local.host.queues import POISON, Message, Queue
 from local.host.server import DURABLE_PATH, RPC_PATH, HttpServer
 from local.host.settings import HostSettings, read_host_settings
 
+T = TypeVar("T")
+
 _log = logging.getLogger("host")
-_one_at_a_time = threading.Lock()
 
 #: Messages of one queue that are handled at the same time.
 QUEUE_BATCH = 16
@@ -94,6 +94,8 @@ class FunctionsHost:
         self._queue_signals: dict[str, asyncio.Event] = {}
         self._running = contextlib.ExitStack()
         self.logs = LogCapture(print_level)
+        #: the loaded script, once started
+        self.module: ModuleType
         self.url = ""
 
     # -- life ------------------------------------------------------------------------------------
@@ -103,13 +105,9 @@ class FunctionsHost:
 
         Raises:
             IndexingError: if the app cannot be hosted.
-            RuntimeError: if another host runs in this process.
             Exception: whatever the app raises while it is loaded.
         """
-        if not _one_at_a_time.acquire(blocking=False):
-            raise RuntimeError("another Functions host runs in this process")
         with contextlib.ExitStack() as undo:
-            undo.callback(_one_at_a_time.release)
             self.logs.install()
             undo.callback(self.logs.remove)
             public = undo.enter_context(_listener(self._port))
@@ -123,12 +121,13 @@ class FunctionsHost:
                 _url(rpc) + RPC_PATH,
                 self._access.by_name[DURABLE],
             )
-            undo.callback(self._invoker.stop)
             self._invoker.start()
+            undo.callback(self._invoker.stop)
             undo.callback(self._engine.stop)
             self._engine.start()
             undo.callback(self._server.stop)
             self._server.start(public, rpc, self._api, self._call, self._run_by_hand)
+            undo.callback(self._engine.backend.release_waiters)
             self._server.run(self._start_triggers())
             self._running = undo.pop_all()
         _log.info("Host started on %s with %d functions", self.url, len(self._functions))
@@ -158,7 +157,7 @@ class FunctionsHost:
             "WEBSITE_HOSTNAME": self.url.removeprefix("http://"),
             **self._environ,
         }
-        app = load_app(self._app_file, environ)
+        self.module, app = load_app(self._app_file, environ)
         functions = index_app(app, environ, self._settings.route_prefix)
         self._functions = {function.name: function for function in functions}
         for function in functions:
@@ -207,19 +206,29 @@ class FunctionsHost:
 
     def instances(self) -> list[dict[str, Any]]:
         """Every orchestration instance, oldest first, with payloads decoded."""
-        return [
-            {
-                "instanceId": each.instance_id,
-                "name": each.name,
-                "runtimeStatus": STATUS_NAMES[each.status],
-                "input": revealed(each.input),
-                "customStatus": revealed(each.custom_status),
-                "output": each.failure_details.errorMessage
-                if each.failure_details is not None
-                else revealed(each.output),
-            }
-            for each in self._engine.backend.all_instances()
-        ]
+        return [_summary(each) for each in self._engine.backend.all_instances()]
+
+    def wait_for(
+        self,
+        instance_id: str,
+        until: Callable[[dict[str, Any]], bool] | None = None,
+        timeout: float = 30.0,
+    ) -> dict[str, Any]:
+        """Wait for an orchestration to end, or until its summary (as in `instances`) fits.
+
+        Raises:
+            TimeoutError: if that took longer than `timeout` seconds.
+        """
+
+        def fits(instance: OrchestrationInstance) -> bool:
+            if until is None:
+                return self._engine.backend.finished(instance)
+            return until(_summary(instance))
+
+        instance = self._engine.backend.wait_for(instance_id, fits, timeout)
+        if instance is None:
+            raise TimeoutError(f"'{instance_id}' is not there after {timeout} seconds")
+        return _summary(instance)
 
     def history(self, instance_id: str) -> list[dict[str, Any]]:
         """Everything the engine wrote for an instance, inputs and outputs decoded.
@@ -238,6 +247,13 @@ class FunctionsHost:
             Exception: what the function raised.
         """
         self._server.run(self._by_hand(self._functions[name], given))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the event loop of the app's async functions, and wait for it.
+
+        For what must happen where the functions run, such as closing a client they share.
+        """
+        return self._invoker.run(work)
 
     # -- calling functions -----------------------------------------------------------------------
 
@@ -355,6 +371,18 @@ class FunctionsHost:
         signal = self._queue_signals.get(name)
         if signal is not None and not self._server.loop.is_closed():
             self._server.loop.call_soon_threadsafe(signal.set)
+
+
+def _summary(instance: OrchestrationInstance) -> dict[str, Any]:
+    failure = instance.failure_details
+    return {
+        "instanceId": instance.instance_id,
+        "name": instance.name,
+        "runtimeStatus": STATUS_NAMES[instance.status],
+        "input": revealed(instance.input),
+        "customStatus": revealed(instance.custom_status),
+        "output": revealed(instance.output) if failure is None else failure.errorMessage,
+    }
 
 
 def _schedule(function: IndexedFunction) -> ncrontab.Schedule:

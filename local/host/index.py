@@ -15,6 +15,7 @@ from typing import Any
 
 from azure.functions.decorators.function_app import Function, FunctionRegister
 
+from local.host.annotations import check_annotations
 from local.host.loading import IndexingError
 from local.host.routing import Route, TemplateError
 
@@ -69,8 +70,8 @@ def index_app(
 
     Raises:
         IndexingError: two functions of one name or one route, a parameter without binding, a
-            binding without parameter, a trigger or binding this host does not have, a missing
-            app setting.
+            binding without parameter, an annotation the worker refuses, a trigger or binding this
+            host does not have, a missing app setting.
     """
     try:
         functions = app.get_functions()
@@ -90,6 +91,7 @@ def _one(function: Function, environ: Mapping[str, str], route_prefix: str) -> I
     _check_supported(name, function, kind, bindings)
     code = function.get_user_function()
     wants_context = _check_parameters(name, code, bindings)
+    check_annotations(name, code, {str(each["name"]): each for each in bindings})
     trigger = next(each for each in bindings if each["type"] == kind)
     route = None
     if kind == HTTP:

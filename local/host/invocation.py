@@ -2,7 +2,8 @@
 
 Async functions share one event loop on a thread of its own, sync ones a pool of threads. The event
 loop is not the one that serves HTTP: a function that blocks its loop must not stop the host (they
-are two processes in reality).
+are two processes in reality). Hosts in one process share the loop, because the durable client keeps
+its HTTP session in a module variable, bound to the loop that used it first.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import asyncio
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import azure.functions as func
 from azure.durable_functions.models.utils import http_utils
@@ -22,6 +23,8 @@ from azure.durable_functions.models.utils import http_utils
 from local.host.index import IndexedFunction
 
 _log = logging.getLogger("host.function")
+
+T = TypeVar("T")
 
 SYNC_THREADS = 16
 
@@ -82,27 +85,78 @@ class OutputParameter(func.Out[Any]):
         return self._value
 
 
+class FunctionLoop:
+    """The event loop of async functions; it runs while somebody uses it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._users = 0
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread
+
+    def acquire(self) -> asyncio.AbstractEventLoop:
+        """The running loop; `release` it in the end."""
+        with self._guard:
+            if self._users == 0:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._run, name="host-functions", daemon=True
+                )
+                self._thread.start()
+            self._users += 1
+            return self._loop
+
+    def release(self) -> None:
+        """Use the loop no more; the last user ends it."""
+        with self._guard:
+            self._users -= 1
+            if self._users == 0:
+                asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result()
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+                self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _wind_up(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await http_utils._close_session()
+        http_utils._client_session = None
+        http_utils._session_lock = asyncio.Lock()
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()
+
+
+_FUNCTION_LOOP = FunctionLoop()
+
+
 class Invoker:
-    """Runs functions until it is stopped."""
+    """Runs the functions of one host until it is stopped."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="host-functions", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="host-function")
 
     def start(self) -> None:
-        """Start the event loop."""
-        self._thread.start()
+        """Get the event loop."""
+        self._loop = _FUNCTION_LOOP.acquire()
 
     def stop(self) -> None:
-        """Cancel what runs on the loop, wait for sync functions, close the SDK's HTTP session."""
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        """Cancel the async functions that run, wait for the sync ones."""
+        self.run(self._cancel_all())
+        _FUNCTION_LOOP.release()
         self._pool.shutdown()
-        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the event loop of async functions, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def invoke(
         self, function: IndexedFunction, arguments: Mapping[str, Any]
@@ -134,11 +188,16 @@ class Invoker:
         call: Mapping[str, Any],
         outs: Mapping[str, OutputParameter],
     ) -> tuple[Any, dict[str, Any]]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
             value = await function.code(**call)
         except Exception:
             _log.exception("Executed '%s' (Failed, %s)", function.name, context.invocation_id)
             raise
+        finally:
+            self._tasks.discard(task)
         return value, {name: out.get() for name, out in outs.items()}
 
     def _run_sync(
@@ -155,18 +214,8 @@ class Invoker:
             raise
         return value, {name: out.get() for name, out in outs.items()}
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    async def _wind_up(self) -> None:
-        running = asyncio.all_tasks() - {asyncio.current_task()}
+    async def _cancel_all(self) -> None:
+        running = list(self._tasks)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        # The durable client keeps one session and one lock per process, bound to this loop.
-        await http_utils._close_session()
-        http_utils._client_session = None
-        http_utils._session_lock = asyncio.Lock()
-        await self._loop.shutdown_asyncgens()
-        await self._loop.shutdown_default_executor()

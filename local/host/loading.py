@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from azure.functions.decorators.function_app import FunctionRegister
 
@@ -22,8 +23,8 @@ class IndexingError(Exception):
     """The app cannot be hosted: the real host would not list (all of) its functions."""
 
 
-def load_app(script: Path, environ: Mapping[str, str]) -> FunctionRegister:
-    """The app object of a script.
+def load_app(script: Path, environ: Mapping[str, str]) -> tuple[ModuleType, FunctionRegister]:
+    """A script as a new module, and its app object.
 
     Raises:
         IndexingError: if there is no app object, or more than one.
@@ -38,7 +39,7 @@ def load_app(script: Path, environ: Mapping[str, str]) -> FunctionRegister:
     apps = {id(each): each for each in vars(module).values() if isinstance(each, FunctionRegister)}
     if len(apps) != 1:
         raise IndexingError(f"{script.name} has {len(apps)} function apps, not one")
-    return next(iter(apps.values()))
+    return module, next(iter(apps.values()))
 
 
 @contextmanager

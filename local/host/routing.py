@@ -3,7 +3,7 @@
 The rules are those of ASP.NET Core routing, which the Functions host uses: literals match without
 regard to case, parameters keep it; among several templates that match, the one with more specific
 segments wins (literal, constrained parameter, parameter, catch-all). A request whose path matches
-but whose method does not is "not found", as in the real host, where the method is part of the route.
+but whose method does not is "not found", as in the real host: the method is part of the route.
 """
 
 from __future__ import annotations

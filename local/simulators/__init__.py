@@ -8,14 +8,12 @@ on the loop. Starting makes a throw-away CA; stopping leaves no thread, socket o
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar, overload
 
 from aiohttp import web
 
@@ -23,10 +21,17 @@ from local.simulators.authority import Authority
 from local.simulators.clock import Clock
 from local.simulators.control import ControlService
 from local.simulators.entra import EntraService
+from local.simulators.events import EventsService
+from local.simulators.exchange import ExchangeService
 from local.simulators.faults import Faults
+from local.simulators.graph import GraphService
 from local.simulators.journal import Journal
 from local.simulators.managed_identity import ManagedIdentityService
+from local.simulators.mondoo import MondooService
 from local.simulators.service import Service
+from local.simulators.sharepoint import SharePointService
+from local.simulators.tables import TablesService
+from local.simulators.vault import VaultService
 from local.simulators.world import World
 
 P = ParamSpec("P")
@@ -50,27 +55,31 @@ class Simulators:
         self.urls: dict[str, str] = {}
         self.world = World(self.clock)
         self.entra = EntraService(self)
+        self.graph = GraphService(self)
         self.managed_identity = ManagedIdentityService(self)
+        self.vault = VaultService(self)
+        self.exchange = ExchangeService(self)
+        self.sharepoint = SharePointService(self)
+        self.mondoo = MondooService(self)
+        self.tables = TablesService(self)
+        self.events = EventsService(self)
         self.control = ControlService(self)
+        self.services: tuple[Service, ...] = (
+            self.entra,
+            self.graph,
+            self.managed_identity,
+            self.vault,
+            self.exchange,
+            self.sharepoint,
+            self.mondoo,
+            self.tables,
+            self.events,
+            self.control,
+        )
         self._authority: Authority | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runners: list[web.AppRunner] = []
-        self.services: list[Service] = [self.entra, self.managed_identity, self.control]
-        for module, name, attribute in (
-            ("vault", "VaultService", "vault"),
-            ("mondoo", "MondooService", "mondoo"),
-            ("exchange", "ExchangeService", "exchange"),
-            ("sharepoint", "SharePointService", "sharepoint"),
-            ("tables", "TablesService", "tables"),
-            ("events", "EventsService", "events"),
-        ):
-            if importlib.util.find_spec(f"local.simulators.{module}") is None:
-                continue
-            if hasattr(importlib.import_module(f"local.simulators.{module}"), name):
-                service = getattr(importlib.import_module(f"local.simulators.{module}"), name)(self)
-                setattr(self, attribute, service)
-                self.services.append(service)
 
     @property
     def ca_file(self) -> Path:
@@ -120,22 +129,30 @@ class Simulators:
     ) -> None:
         self.stop()
 
-    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    @overload
+    def run(
+        self, function: Callable[P, Coroutine[object, object, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+    @overload
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    def run(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> object:
         """Run `function` on the simulators' thread and return what it returns.
 
-        The way to read or change the world while services are being called. A coroutine function
-        is awaited there. From the simulators' own thread, and while nothing runs, it is a plain
-        call.
+        The way to read or change the world while services are being called; a coroutine function
+        is awaited there. While nothing runs it is a plain call. Not for the simulators' own
+        thread, which would wait for itself.
         """
         loop = self._loop
-        if loop is None or threading.current_thread() is self._thread:
+        if loop is None:
             return function(*args, **kwargs)
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("already on the simulators' thread: call the function itself")
 
-        async def call() -> T:
+        async def call() -> object:
             result = function(*args, **kwargs)
-            if isinstance(result, Awaitable):
-                return await result  # type: ignore[no-any-return]
-            return result
+            return await result if isinstance(result, Awaitable) else result
 
         return asyncio.run_coroutine_threadsafe(call(), loop).result()
 
@@ -143,11 +160,12 @@ class Simulators:
         """The thread: listen, say so, run until stopped, close everything."""
         loop = asyncio.new_event_loop()
         try:
-            try:
-                loop.run_until_complete(self._listen())
-            except BaseException as error:
+            listening = loop.create_task(self._listen())
+            loop.run_until_complete(asyncio.wait([listening]))
+            failure = listening.exception()
+            if failure is not None:
                 loop.run_until_complete(self._close())
-                started.set_exception(error)
+                started.set_exception(failure)
                 return
             self._loop = loop
             started.set_result(None)
@@ -169,15 +187,21 @@ class Simulators:
             self._runners.append(runner)
             await runner.setup()
             secure = service.scheme == "https"
-            await web.TCPSite(
-                runner, LOOPBACK, 0, ssl_context=context if secure else None
-            ).start()
+            await web.TCPSite(runner, LOOPBACK, 0, ssl_context=context if secure else None).start()
             port = runner.addresses[0][1]
             self.urls[service.name] = f"{service.scheme}://{LOOPBACK}:{port}"
 
     async def _close(self) -> None:
         """Stop listening and end what still runs (long delays, half-read requests)."""
         for runner in self._runners:
+            server = runner.server
+            if server is not None:
+                for connection in server.connections:
+                    # Aborted, not closed: a TLS close would wait for a client that is gone.
+                    if connection.transport is not None:
+                        connection.transport.abort()
+                while server.connections:  # noqa: ASYNC110 - turns of the loop, no event tells
+                    await asyncio.sleep(0)
             await runner.cleanup()
         self._runners.clear()
         self.urls.clear()

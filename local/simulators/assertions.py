@@ -198,8 +198,8 @@ def _bad_signature(key: KeyCredential) -> SignInRefused:
 
 
 def _within(claims: Mapping[str, Any], now: datetime) -> None:
-    """`nbf` and `exp`, both required, with five minutes of grace for clocks that differ."""
-    start, end = claims.get("nbf"), claims.get("exp")
+    """`exp` and, where it is there, `nbf`, with five minutes of grace for clocks that differ."""
+    start, end = claims.get("nbf", 0), claims.get("exp")
     moment = now.timestamp()
     if (
         not isinstance(start, (int, float))

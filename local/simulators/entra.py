@@ -180,9 +180,7 @@ class EntraService(Service):
         self._authenticate(app, tenant, tenant_name, form)
         return self.issue(tenant, principal, audience)
 
-    def _client(
-        self, tenant: SimulatedTenant, app_id: str
-    ) -> tuple[Application, ServicePrincipal]:
+    def _client(self, tenant: SimulatedTenant, app_id: str) -> tuple[Application, ServicePrincipal]:
         """The application and its service principal in the tenant, both able to sign in."""
         app = self.simulators.world.home_of(app_id)
         now = self.simulators.clock.now()
@@ -202,9 +200,7 @@ class EntraService(Service):
         if principal.token_at > now:
             raise _unknown_client(app_id, tenant)
         if not principal.enabled or principal.is_disabled or app.is_disabled:
-            raise SignInRefused(
-                7000112, f"Application '{app_id}'({app.display_name}) is disabled."
-            )
+            raise SignInRefused(7000112, f"Application '{app_id}'({app.display_name}) is disabled.")
         return app, principal
 
     def _authenticate(
@@ -232,8 +228,7 @@ class EntraService(Service):
                 if credential.expires <= self.simulators.clock.now():
                     raise SignInRefused(
                         7000222,
-                        "The provided client secret keys for app"
-                        f" '{app.app_id}' are expired.",
+                        f"The provided client secret keys for app '{app.app_id}' are expired.",
                     )
                 return
         raise SignInRefused(

@@ -68,7 +68,10 @@ class ExchangeService(Service):
             )
         if ROLE not in claims.roles:
             return self._refuse(
-                request, 403, "Forbidden", "The app is not authorized: Exchange.ManageAsApp is missing."
+                request,
+                403,
+                "Forbidden",
+                "The app is not authorized: Exchange.ManageAsApp is missing.",
             )
         if not any(tenant.has_directory_role(claims.object_id, role) for role in SUPPORTED_ROLES):
             return self._refuse(

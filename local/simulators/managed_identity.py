@@ -70,7 +70,9 @@ class ManagedIdentityService(Service):
                 request,
             )
         if not identity.enabled:
-            return _refuse(400, f"AADSTS7000112: Application '{identity.app_id}' is disabled.", request)
+            return _refuse(
+                400, f"AADSTS7000112: Application '{identity.app_id}' is disabled.", request
+            )
         try:
             token = self.simulators.entra.issue(world.home, identity, resource)
         except SignInRefused as refusal:

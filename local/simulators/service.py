@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
@@ -83,6 +83,10 @@ class Service:
         """The JSON body of an injected error, in this service's envelope."""
         return {"error": {"code": fault.code, "message": fault.message}}
 
+    def fault_headers(self, request: web.Request) -> Mapping[str, str]:
+        """Headers that every error of this service carries."""
+        return {}
+
     async def close(self) -> None:
         """End what the service itself has started (tasks, client sessions), on the loop."""
 
@@ -101,11 +105,12 @@ class Service:
         status = 500
         try:
             response = await self._with_faults(request, handler, call)
-            status = response.status
-            return response
         except web.HTTPException as answer:
             status = answer.status
             raise
+        else:
+            status = response.status
+            return response
         finally:
             self.simulators.journal.record(
                 Call(
@@ -148,6 +153,7 @@ class Service:
         response = web.Response(
             status=fault.status or 200, body=body, content_type="application/json"
         )
+        response.headers.update(self.fault_headers(request))
         response.headers.update(fault.headers)
         return response
 

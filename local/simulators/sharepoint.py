@@ -97,7 +97,7 @@ class SharePointService(Service):
         return None
 
     def _unauthorized(self, request: web.Request, error: str, text: str) -> web.Response:
-        response = web.json_response(
+        return web.json_response(
             {"error": error, "error_description": text},
             status=401,
             headers={
@@ -108,7 +108,6 @@ class SharePointService(Service):
                 ),
             },
         )
-        return response
 
     def _answer(self, request: web.Request, body: object, status: int) -> web.Response:
         return web.json_response(

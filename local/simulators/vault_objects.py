@@ -1,15 +1,16 @@
 """Named objects of a vault and their soft delete, for secrets and certificates alike.
 
 An object has versions, the newest last. Deleting moves it to another shelf, from which it is
-recovered, purged, or dropped when its retention ends; until then its name is taken. A deletion may
-take a while (`deletion_delay`, on the simulators' clock), as in reality: meanwhile neither the
-object nor the deleted object answers.
+recovered, purged, or dropped when its retention ends; until then its name is taken. Names keep the
+letter case in which they were first written and are found in any. A deletion may take a while
+(`deletion_delay`, on the simulators' clock), as in reality: meanwhile neither the object nor the
+deleted object answers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -131,22 +132,38 @@ class Shelf(Generic[T]):
 
     def __init__(self, kind: Kind, clock: Clock) -> None:
         self.kind: Kind = kind
-        self.active: dict[str, T] = {}
         self.deletion_delay = 0.0
         self.purge_protection = False
         self._clock = clock
+        self._active: dict[str, T] = {}
         self._deleted: dict[str, Deletion[T]] = {}
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(sorted(self._active.values(), key=lambda subject: subject.name.lower()))
+
+    def find(self, name: str) -> T | None:
+        """The object, or `None`."""
+        return self._active.get(name.lower())
 
     def get(self, name: str) -> T:
         """The object, or 404."""
-        try:
-            return self.active[name]
-        except KeyError as error:
-            raise not_found(self.kind, name) from error
+        subject = self.find(name)
+        if subject is None:
+            raise not_found(self.kind, name)
+        return subject
+
+    def add(self, subject: T) -> T:
+        """Put a new object on the shelf."""
+        self._active[subject.name.lower()] = subject
+        return subject
+
+    def remove(self, subject: T) -> None:
+        """Forget an object that never came to be."""
+        del self._active[subject.name.lower()]
 
     def check_free(self, name: str) -> None:
         """409 if a soft-deleted object holds the name."""
-        deletion = self.deleted.get(name)
+        deletion = self.deleted().get(name.lower())
         if deletion is None:
             return
         if deletion.done_at > self._clock.now():
@@ -163,13 +180,12 @@ class Shelf(Generic[T]):
             now + timedelta(seconds=self.deletion_delay),
             now + timedelta(days=RETENTION_DAYS),
         )
-        del self.active[name]
-        self._deleted[name] = deletion
+        self.remove(subject)
+        self._deleted[name.lower()] = deletion
         return deletion
 
-    @property
     def deleted(self) -> Mapping[str, Deletion[T]]:
-        """The soft-deleted objects whose retention has not ended."""
+        """The soft-deleted objects whose retention has not ended, by name in lower case."""
         now = self._clock.now()
         for name in [name for name, entry in self._deleted.items() if entry.purge_at <= now]:
             del self._deleted[name]
@@ -178,11 +194,11 @@ class Shelf(Generic[T]):
     def finished_deletions(self) -> list[Deletion[T]]:
         """The deleted objects that can be listed, read, recovered and purged."""
         now = self._clock.now()
-        return [entry for entry in self.deleted.values() if entry.done_at <= now]
+        return [entry for entry in self.deleted().values() if entry.done_at <= now]
 
     def get_deleted(self, name: str) -> Deletion[T]:
         """The deleted object, or 404."""
-        deletion = self.deleted.get(name)
+        deletion = self.deleted().get(name.lower())
         if deletion is None or deletion.done_at > self._clock.now():
             raise deleted_not_found(self.kind, name)
         return deletion
@@ -190,16 +206,15 @@ class Shelf(Generic[T]):
     def recover(self, name: str) -> T:
         """Make the deleted object an object again."""
         subject = self.get_deleted(name).subject
-        del self._deleted[name]
-        self.active[name] = subject
-        return subject
+        del self._deleted[name.lower()]
+        return self.add(subject)
 
     def purge(self, name: str) -> None:
         """Forget the deleted object; 403 under purge protection."""
         self.get_deleted(name)
         if self.purge_protection:
             raise purge_protected()
-        del self._deleted[name]
+        del self._deleted[name.lower()]
 
 
 def checked_name(name: str) -> str:

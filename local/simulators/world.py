@@ -40,6 +40,7 @@ class World:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.tenants: dict[str, SimulatedTenant] = {}
+        self.partner_customers: list[SimulatedTenant] = []
         self._by_domain: dict[str, SimulatedTenant] = {}
         self._home_of_app: dict[str, SimulatedTenant] = {}
         self.home = self._new_tenant(HOME_DOMAIN, "Onboarding", SERVICES)
@@ -80,10 +81,24 @@ class World:
             raise ValueError(f"unknown services: {', '.join(sorted(unknown))}")
         tenant = self._new_tenant(domain, display_name or domain, services)
         if consented:
-            principal = tenant.add_service_principal(self.home_app)
-            for right in sorted(rights):
-                tenant.grant(principal, right)
+            self.consent(tenant, rights)
         return tenant
+
+    def consent(
+        self, tenant: SimulatedTenant, rights: Iterable[str] = ALL_AUTOMATION_RIGHTS
+    ) -> ServicePrincipal:
+        """What an administrator's consent does: our service principal, with these rights.
+
+        A second consent adds what is missing; consent never takes anything away.
+        """
+        principal = tenant.service_principal_by_app_id(self.home_app.app_id)
+        if principal is None:
+            principal = tenant.add_service_principal(self.home_app)
+        graph = tenant.service_principal_by_app_id(GRAPH)
+        held = set() if graph is None else set(tenant.token_roles(principal.id, graph))
+        for right in sorted(set(rights) - held):
+            tenant.grant(principal, right)
+        return principal
 
     def add_home_certificate(self, certificate: x509.Certificate) -> KeyCredential:
         """A key credential on our onboarding application, beside the federation."""

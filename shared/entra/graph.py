@@ -34,7 +34,16 @@ if TYPE_CHECKING:
 
     from shared.entra.graph_transport import GraphTransport
 
-__all__ = ["BatchRequest", "BatchResponse", "GraphClient", "GraphError", "literal", "quoted"]
+__all__ = [
+    "BatchRequest",
+    "BatchResponse",
+    "GraphClient",
+    "GraphError",
+    "literal",
+    "quoted",
+    "relative",
+    "segment",
+]
 
 API_VERSION = "v1.0"
 BATCH_SIZE = 20
@@ -51,8 +60,13 @@ def literal(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """`literal`, percent-encoded for a path, such as ``applications(uniqueName={quoted(name)})``."""
+    """`literal`, percent-encoded for a path: ``applications(uniqueName={quoted(name)})``."""
     return "'" + quote(text.replace("'", "''"), safe="") + "'"
+
+
+def segment(identifier: str) -> str:
+    """An object id as a segment of a path; whatever it is, it stays one segment."""
+    return quote(identifier, safe="")
 
 
 @dataclass(frozen=True)

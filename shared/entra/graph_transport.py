@@ -36,7 +36,7 @@ TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 USER_AGENT = "mondoo-onboarding"
 
 
-class BriefRetryHandler(RetryHandler):
+class BriefRetryHandler(RetryHandler):  # type: ignore[misc]  # untyped for us
     """The SDK's retries of 429, 503 and 504, but never a long pause.
 
     The SDK honours any ``Retry-After`` below three minutes; here an answer that wants more than
@@ -54,7 +54,7 @@ class BriefRetryHandler(RetryHandler):
         if wish is None:
             return float(delay * 2**retry_count)
         # At or above MAX_DELAY the SDK gives up, which is how a handler says "not here".
-        return wish if wish <= LONGEST_PAUSE else RetryHandlerOption.MAX_DELAY
+        return float(wish if wish <= LONGEST_PAUSE else RetryHandlerOption.MAX_DELAY)
 
 
 class GraphTransport:
@@ -63,19 +63,21 @@ class GraphTransport:
     def __init__(
         self, base_url: str, scope: str, credential: AsyncTokenCredential, context: ssl.SSLContext
     ) -> None:
-        telemetry = options[GraphTelemetryHandlerOption.get_key()]
+        client = httpx.AsyncClient(
+            base_url=base_url,
+            verify=context,
+            timeout=TIMEOUT,
+            headers={"User-Agent": USER_AGENT},
+        )
+        # The SDK wraps these in a transport whose close does nothing, so they are kept for closing.
+        self._connections = [client._transport, *filter(None, client._mounts.values())]
         self._http = GraphClientFactory.create_with_custom_middleware(
             [
                 BriefRetryHandler(RetryHandlerOption(delay=0.25, max_retries=RETRIES)),
                 ParametersNameDecodingHandler(),
-                GraphTelemetryHandler(telemetry),
+                GraphTelemetryHandler(options[GraphTelemetryHandlerOption.get_key()]),
             ],
-            client=httpx.AsyncClient(
-                base_url=base_url,
-                verify=context,
-                timeout=TIMEOUT,
-                headers={"User-Agent": USER_AGENT},
-            ),
+            client=client,
         )
         # Without continuous access evaluation: tokens then live an hour, and so do stale roles.
         authentication = AzureIdentityAuthenticationProvider(
@@ -109,3 +111,5 @@ class GraphTransport:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+        for connections in self._connections:
+            await connections.aclose()

@@ -207,8 +207,7 @@ class OurCredential:
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
-        # An SDK client closes the credential it was given together with itself; ours is shared
-        # between clients, and `Identity.aclose` closes it.
+        # Shared between clients, whichever of them ends first; `Identity.aclose` closes it.
         return None
 
     async def _token(self, scopes: tuple[str, ...], claims: str | None) -> AccessTokenInfo:

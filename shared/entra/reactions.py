@@ -135,7 +135,7 @@ TABLE: tuple[Row, ...] = (
     # 400, not 409 (bicep#137); a soft-deleted application keeps its unique name for 30 days.
     Row(
         _EXISTS,
-        "name_taken",
+        "unique_name_taken",
         "Another application, perhaps a deleted one, holds this unique name. Restore it or delete"
         " it for good, or choose another application name.",
         text="another object with the same value for property",

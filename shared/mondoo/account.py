@@ -11,7 +11,6 @@ Source: Mondoo's Go client (signer) and its RPC server's authentication plug-in.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -100,7 +99,7 @@ def _fields(text: str) -> dict[str, Any]:
     if not content.startswith(b"{"):
         try:
             content = base64.b64decode(b"".join(content.split()), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise _malformed() from error
     try:
         return msgspec.json.decode(content, type=dict[str, Any])

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec import UNSET
 
 from shared.config import Settings
+from shared.context import Context
+from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest
 from shared.manifest import load_manifest
 from shared.models import OnboardingOrder, OnboardingRequest, operation_id
 
 
-def make_order(
-    settings: Settings, request: OnboardingRequest, tenant_id: str, started_at: datetime
-) -> OnboardingOrder:
-    """The order for a tenant whose id is known.
+async def take_order(context: Context, request: OnboardingRequest) -> OnboardingOrder:
+    """The order that a request amounts to. What needs no service to be asked is checked first.
 
     Raises:
-        InvalidRequest: the manifest is unknown, or there is no space in request and settings.
+        InvalidRequest: no such manifest, no space in request and settings, not a tenant's name.
+        NotFound: there is no such tenant.
+        NotYet: the sign-in service cannot be reached.
     """
+    settings = context.settings
     manifest = settings.manifest if request.manifest is UNSET else request.manifest
     load_manifest(manifest)
-    space = settings.mondoo_space if request.space is UNSET else request.space
-    if space is None:
-        raise InvalidRequest(
-            "space_missing",
-            "the request names no Mondoo space and there is no default space",
-            remediation='Send "space" (an MRN), or set MONDOO_SPACE_MRN.',
-            field="space",
-        )
+    space = _space(settings, request)
+    tenant_id = await resolve_tenant(settings, context.http, request.tenant)
     return OnboardingOrder(
-        operation_id=operation_id(tenant_id, started_at),
+        operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
         space=space,
         manifest=manifest,
@@ -45,3 +40,15 @@ def make_order(
         ),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
     )
+
+
+def _space(settings: Settings, request: OnboardingRequest) -> str:
+    space = settings.mondoo_space if request.space is UNSET else request.space
+    if space is None:
+        raise InvalidRequest(
+            "space_missing",
+            "the request names no Mondoo space and there is no default space",
+            remediation='Send "space" (an MRN), or set MONDOO_SPACE_MRN.',
+            field="space",
+        )
+    return space

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shared.azure_failures import NO_RETRIES, AzureService, asking
+from shared.azure_failures import AzureService, asking
+from shared.azure_transport import client_options
 from shared.config import Settings
 from shared.models import Finding, Operation, Severity, TenantRecord, tenant_of_operation
 from shared.tenants.records import OPERATIONS_KEPT, decode, encode
-from shared.tls import connection_verify
 from shared.transitions import TenantState
 
 if TYPE_CHECKING:
@@ -192,8 +192,7 @@ class TableRecords:
             self._settings.tenant_records,
             credential=self._credential(),
             audience=self._settings.cloud.storage_resource,
-            connection_verify=connection_verify(self._settings),
-            **NO_RETRIES,
+            **client_options(self._settings),
         )
 
 

@@ -18,6 +18,8 @@ from shared.onboarding.orchestrator import ONBOARD, RECORD_ACTIVITY, RecordCall,
 from shared.onboarding.steps import STEPS, StepDefinition, record, run_step
 from shared.onboarding.steps.outcome import outcome_of
 
+Activity = Callable[[dict[str, Any]], Awaitable[Any]]
+
 
 def durable_functions(context: Context) -> df.Blueprint:
     """The blueprint of the onboarding orchestrator and its activities."""
@@ -42,9 +44,6 @@ def durable_functions(context: Context) -> df.Blueprint:
     return blueprint
 
 
-Activity = Callable[[dict[str, Any]], Awaitable[Any]]
-
-
 def _activity(context: Context, definition: StepDefinition) -> Activity:
     async def run(call: dict[str, Any]) -> Any:
         return to_json(await run_step(definition, context, from_json(call, StepCall)))
@@ -55,4 +54,6 @@ def _activity(context: Context, definition: StepDefinition) -> Activity:
 def _register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
     # The decorators name a function after the Python one, and names must differ within an app.
     activity.__name__ = name
+    # The worker that runs functions in Azure refuses a parameterised generic on a binding.
+    activity.__annotations__ = {"call": dict}
     blueprint.activity_trigger(input_name="call", activity=name)(activity)

@@ -17,7 +17,7 @@ from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest, NotFound
 from shared.models import OnboardingRequest, Operation, TenantRecord
-from shared.onboarding.order import make_order
+from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
 from shared.onboarding.start import find_operation, start_onboarding
 from shared.transitions import TenantState
@@ -61,16 +61,14 @@ def tenant_functions(context: Context) -> df.Blueprint:
     async def onboard_tenant_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
-        request = read_body(req.get_body(), OnboardingRequest)
-        tenant_id = await resolve_tenant(context.settings, context.http, request.tenant)
-        order = make_order(context.settings, request, tenant_id, context.now())
+        order = await take_order(context, read_body(req.get_body(), OnboardingRequest))
         await start_onboarding(client, order, context.settings.waits)
         links = {
             "operation": f"/api/operations/{order.operation_id}",
-            "tenant": f"/api/tenants/{tenant_id}",
+            "tenant": f"/api/tenants/{order.tenant_id}",
         }
         return json_response(
-            Accepted(order.operation_id, tenant_id, links),
+            Accepted(order.operation_id, order.tenant_id, links),
             202,
             headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
         )
@@ -79,9 +77,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
     @blueprint.route(route="plan", methods=["POST"])
     @answering
     async def plan_request(req: func.HttpRequest) -> func.HttpResponse:
-        request = read_body(req.get_body(), OnboardingRequest)
-        tenant_id = await resolve_tenant(context.settings, context.http, request.tenant)
-        order = make_order(context.settings, request, tenant_id, context.now())
+        order = await take_order(context, read_body(req.get_body(), OnboardingRequest))
         return json_response(await plan(context, order))
 
     @blueprint.function_name("list_tenants")

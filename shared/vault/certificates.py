@@ -27,12 +27,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.azure_failures import NO_RETRIES, AzureService, asking, request_id_of
+from shared.azure_failures import AzureService, asking, request_id_of
+from shared.azure_transport import client_options
 from shared.certificates import make_bundle, pem_of_pfx
-from shared.config import Settings
-from shared.errors import NotYet, OnboardingError, Refused
+from shared.config import LONGEST_CERTIFICATE_DAYS, Settings
+from shared.errors import NotYet, Refused
 from shared.models import MARK_LABEL, CertificateReference
-from shared.tls import connection_verify
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -48,6 +48,8 @@ LONGEST_NAME = 127
 PATIENCE_SECONDS = 30.0
 """How long one call waits for the vault to finish making or recovering a certificate."""
 
+_DISABLED = re.compile(r"SecretDisabled|disabled secret", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class StoredCertificate:
@@ -62,11 +64,13 @@ def certificate_name(application_name: str, tenant_id: str) -> str:
     """The name of a tenant's certificate: legal in Key Vault, one for each pair.
 
     Key Vault takes 1 to 127 of ``0-9 a-z A-Z -`` and ignores case. An application name that is not
-    such a word in lower case gets a short hash, so that two names never share a certificate.
+    such a word, in lower case, becomes ``app-…-<hash>``, so that two names never share a
+    certificate.
     """
     word = re.sub(r"[^0-9a-z]+", "-", application_name.lower()).strip("-")
     room = LONGEST_NAME - len(tenant_id) - 1
-    if word != application_name or not word[0].isalpha() or len(word) > room:
+    plain = word == application_name and word[0].isalpha() and not word.startswith("app-")
+    if not plain or len(word) > room:
         digest = hashlib.sha256(application_name.encode()).hexdigest()[:8]
         word = "-".join(filter(None, ("app", word[: room - 13].strip("-"), digest)))
     return f"{word}-{tenant_id}"
@@ -108,14 +112,23 @@ class Vault:
     async def issue(self, name: str, *, days: int, tenant_id: str) -> CertificateReference:
         """A new version of certificate ``name`` that lives ``days`` days at most.
 
-        RSA 2048, self-signed, exportable, PEM, tagged as ours and with the tenant's id.
+        RSA 2048, self-signed, exportable, PEM, tagged as ours and with the tenant's id. However
+        many days are asked for, it is never more than `LONGEST_CERTIFICATE_DAYS`.
 
         Raises:
             NotYet: ``vault_certificate_pending`` while the vault is still at work, and as `read`.
             OutcomeUnknown: ``vault_no_answer``; `read` tells whether a version was made.
             Refused: ``vault_name_taken`` when the name is held by something without our mark,
-                ``vault_issuance_failed``, and as `read`.
+                ``certificate_life_too_short``, ``vault_issuance_failed``, and as `read`.
         """
+        if days < 1:
+            raise Refused(
+                "certificate_life_too_short",
+                "no certificate can be made that lives less than a day",
+                remediation="Ask the tenant's administrator for a policy that allows some days.",
+                tenant_id=tenant_id,
+            )
+        days = min(days, LONGEST_CERTIFICATE_DAYS)
         stored = await self.read(name)
         if stored is None:
             await self._recover(name, tenant_id)
@@ -201,7 +214,8 @@ class Vault:
                             name, policy=_policy(name, months), tags=tags
                         )
                     except HttpResponseError as error:
-                        raise _conflict(error, name, tenant_id) or error from error
+                        _raise_conflict(error, name, tenant_id)
+                        raise
         except TimeoutError as error:
             raise _pending(name, "made", tenant_id) from error
         if not isinstance(made, KeyVaultCertificate):
@@ -227,7 +241,8 @@ class Vault:
                     name, bundle.pem().encode("ascii"), policy=_policy(name, None), tags=tags
                 )
             except HttpResponseError as error:
-                raise _conflict(error, name, tenant_id) or error from error
+                _raise_conflict(error, name, tenant_id)
+                raise
 
     async def _secret(
         self, name: str, version: str | None, missing: str, kind: str
@@ -245,7 +260,8 @@ class Vault:
                     request_id=request_id_of(error),
                 ) from error
             except HttpResponseError as error:
-                if error.status_code == 403 and "disabled" in (error.message or "").lower():
+                # Not any "disabled": a firewall's refusal says that public access is.
+                if error.status_code == 403 and _DISABLED.search(error.message or ""):
                     raise Refused(
                         "vault_disabled",
                         f"the {kind} {name} is disabled in the vault",
@@ -287,8 +303,7 @@ class Vault:
             self._credential,
             # A vault of a cloud that is not published is not under the audience's domain.
             verify_challenge_resource=self._settings.cloud.published,
-            connection_verify=connection_verify(self._settings),
-            **NO_RETRIES,
+            **client_options(self._settings),
         )
 
     @cached_property
@@ -300,8 +315,7 @@ class Vault:
             self._url,
             self._credential,
             verify_challenge_resource=self._settings.cloud.published,
-            connection_verify=connection_verify(self._settings),
-            **NO_RETRIES,
+            **client_options(self._settings),
         )
 
 
@@ -348,14 +362,14 @@ def _marked(certificate: KeyVaultCertificate) -> bool:
     return (tags or {}).get(MARK_LABEL[0]) == MARK_LABEL[1]
 
 
-def _conflict(error: HttpResponseError, name: str, tenant_id: str) -> OnboardingError | None:
-    """What a 409 means; None for other answers."""
+def _raise_conflict(error: HttpResponseError, name: str, tenant_id: str) -> None:
+    """Say what a 409 means; returns for other answers."""
     if error.status_code != 409:
-        return None
+        return
     message = (error.message or "").lower()
     if "pending" in message or "being deleted" in message or "being recovered" in message:
-        return _pending(name, "made, deleted or recovered", tenant_id)
-    return _taken(f"something called {name}", tenant_id)
+        raise _pending(name, "made, deleted or recovered", tenant_id) from error
+    raise _taken(f"something called {name}", tenant_id) from error
 
 
 def _pending(name: str, deed: str, tenant_id: str | None) -> NotYet:

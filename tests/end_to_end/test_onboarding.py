@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from local.simulators.objects import Lag
+from local.simulators.picture import picture
 from local.simulators.tenant import SimulatedTenant
-from local.simulators.world import Lag
 from tests.driving import Driver, Watch, eventually, outcomes, step
 
 GLOBAL_READER = "f2ef992c-3afb-46b9-b7cf-a126ee74c451"
@@ -158,7 +159,7 @@ def test_case_b5_an_exhausted_wait_leaves_the_tenant_waiting_and_can_be_resumed(
     product: Driver, domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = add_tenant(product, domain)
-    product.simulators.run(setattr, tenant, "lag", Lag(references=10_000))
+    product.simulators.run(setattr, tenant, "lag", Lag(references=4.0))
     impatient(product, monkeypatch)
     operation = product.onboard(domain)
     assert operation["status"] == "waiting"
@@ -169,7 +170,6 @@ def test_case_b5_an_exhausted_wait_leaves_the_tenant_waiting_and_can_be_resumed(
     assert {each["outcome"] for each in after} == {"skipped"}
     assert product.get(f"/api/tenants/{tenant.id}").json()["tenant"]["state"] == "waiting"
     monkeypatch.undo()
-    product.simulators.run(product.simulators.clock.advance, 10_000)
     assert product.onboard(domain)["status"] == "succeeded"
     assert end_state(product, tenant) == ONCE
 
@@ -231,7 +231,7 @@ def test_a_plan_names_every_change_and_writes_nothing_anywhere(
     product: Driver, domain: str
 ) -> None:
     tenant = add_tenant(product, domain)
-    before = product.simulators.run(tenant.state)
+    before = product.simulators.run(picture, tenant)
     with Watch(product.simulators) as watch:
         answer = product.post("/api/plan", {"tenant": domain})
     assert answer.status_code == 200
@@ -240,7 +240,7 @@ def test_a_plan_names_every_change_and_writes_nothing_anywhere(
     assert planned["record"] == "skipped"
     assert {planned[name] for name in STEPS[1:8]} == {"planned"}
     assert watch.writes("graph", "vault", "mondoo", "events") == []
-    assert product.simulators.run(tenant.state) == before
+    assert product.simulators.run(picture, tenant) == before
     assert product.get(f"/api/tenants/{tenant.id}").status_code == 404
 
 

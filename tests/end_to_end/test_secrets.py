@@ -84,7 +84,7 @@ def test_the_shapes_find_what_they_are_meant_to_find() -> None:
     samples: dict[str, Any] = {
         "a PEM": "x -----BEGIN PRIVATE KEY-----\\nMIIE",
         "base64 of a key or certificate": "MII" + "Ab1+" * 40,
-        "a JSON web token": "eyJhbGciOiJS.eyJpc3MiOiJodHRw.c2lnbmF0dXJl-_x",
+        "a JSON web token": "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovLyJ9.c2lnbmF0dXJl-_x",
         "a bearer header": "Authorization: Bearer abcdefghijklmnopqrstuvwxyz",
     }
     for what, sample in samples.items():

@@ -52,6 +52,18 @@ class GraphCall:
 
     def json_body(self) -> dict[str, Any]:
         """The body as a JSON object, `@odata.` annotations left out."""
+        return {
+            name: value for name, value in self._payload().items() if not name.startswith("@odata.")
+        }
+
+    def reference(self) -> str:
+        """The object that a `$ref` body names: the value of its `@odata.id`."""
+        reference = self._payload().get("@odata.id")
+        if not isinstance(reference, str):
+            raise malformed("The reference in the payload has no '@odata.id'.")
+        return reference
+
+    def _payload(self) -> dict[str, Any]:
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
             raise GraphError(
@@ -66,7 +78,7 @@ class GraphCall:
             ) from error
         if not isinstance(body, dict):
             raise malformed("The request payload is not a JSON object.")
-        return {name: value for name, value in body.items() if not name.startswith("@odata.")}
+        return body
 
     def object_id(self, name: str = "id") -> str:
         """A path part that must be a GUID, in lower case."""

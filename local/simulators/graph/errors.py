@@ -115,9 +115,7 @@ def invalid_property(name: str) -> GraphError:
 
 def taken(name: str) -> GraphError:
     """400, not 409, for a value that another object holds (also a soft-deleted one)."""
-    return bad_request(
-        f"Another object with the same value for property {name} already exists."
-    )
+    return bad_request(f"Another object with the same value for property {name} already exists.")
 
 
 def not_referable() -> GraphError:

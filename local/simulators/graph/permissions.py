@@ -22,17 +22,21 @@ WRITE_APPLICATIONS = frozenset({_WRITE_ALL, OWNED_BY})
 WRITE_PRINCIPALS = WRITE_APPLICATIONS | {"Directory.ReadWrite.All"}
 READ_GRANTS = READ_APPLICATIONS
 WRITE_GRANTS = frozenset({"AppRoleAssignment.ReadWrite.All", _WRITE_ALL})
-READ_DELEGATED = frozenset(
-    {"DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All"}
-) | _DIRECTORY
+READ_DELEGATED = (
+    frozenset({"DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All"})
+    | _DIRECTORY
+)
 WRITE_DELEGATED = frozenset({"DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"})
-READ_ROLES = frozenset(
-    {
-        "RoleManagement.Read.Directory",
-        "RoleManagement.ReadWrite.Directory",
-        "RoleManagement.Read.All",
-    }
-) | _DIRECTORY
+READ_ROLES = (
+    frozenset(
+        {
+            "RoleManagement.Read.Directory",
+            "RoleManagement.ReadWrite.Directory",
+            "RoleManagement.Read.All",
+        }
+    )
+    | _DIRECTORY
+)
 WRITE_ROLES = frozenset({"RoleManagement.ReadWrite.Directory"})
 READ_ELIGIBILITIES = frozenset(
     {
@@ -84,11 +88,14 @@ def may_write_application(call: GraphCall, app: Application) -> None:
 
 
 def may_write_principal(call: GraphCall, principal: ServicePrincipal) -> None:
-    """403 unless the caller may change this service principal."""
+    """403 unless the caller may change this service principal.
+
+    Of an application of another tenant only the service principal can be owned here.
+    """
     if call.rights & {_WRITE_ALL, "Directory.ReadWrite.All"}:
         return
     app = call.tenant.application_by_app_id(principal.app_id)
-    if app is None or not _owns(call, principal) or not _owns(call, app):
+    if not _owns(call, principal) or (app is not None and not _owns(call, app)):
         raise denied()
 
 

@@ -28,6 +28,8 @@ PAGED = frozenset({"$select", "$top", "$skiptoken"})
 DEFAULT_PAGE = 100
 MAX_PAGE = 999
 
+_TOKEN_PREFIX = "RFNwdAIA"
+
 _COMPARISON = re.compile(r"^\s*(\w+)\s+eq\s+(.+?)\s*$", re.DOTALL)
 _ANY = re.compile(r"^\s*(\w+)/any\(\s*(\w+)\s*:\s*(\w+)\s+eq\s+(.+?)\s*\)\s*$", re.DOTALL)
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
@@ -61,7 +63,20 @@ def selected(call: GraphCall, known: Collection[str], kind: str) -> tuple[str, .
     return names
 
 
-def conditions(call: GraphCall, known: Collection[str], items: Collection[str] = ()) -> list[Condition]:
+def picker(call: GraphCall) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Renders ready-made entities with what `$select` names, or whole."""
+    option = call.query.get("$select")
+    if option is None:
+        return dict
+    names = {name.strip() for name in option.split(",")}
+    return lambda entity: {
+        name: value for name, value in entity.items() if name in names or name.startswith("@odata.")
+    }
+
+
+def conditions(
+    call: GraphCall, known: Collection[str], items: Collection[str] = ()
+) -> list[Condition]:
     """The parts of `$filter`, joined by `and`; `items` names collections that `any` may search."""
     option = call.query.get("$filter")
     counted = call.query.get("$count")
@@ -130,7 +145,9 @@ def page(
     """One page of a list, with the link to the next one."""
     size = _page_size(call, max_page)
     digest = hashlib.sha256(
-        "\n".join([call.path, *(f"{k}={v}" for k, v in sorted(call.query.items()) if k != "$skiptoken")]).encode()
+        "\n".join(
+            [call.path, *(f"{k}={v}" for k, v in sorted(call.query.items()) if k != "$skiptoken")]
+        ).encode()
     ).hexdigest()[:12]
     start = _position(call.query.get("$skiptoken"), digest)
     body: dict[str, Any] = {"@odata.context": call.context(context)}
@@ -144,14 +161,10 @@ def page(
             if name != "$skiptoken"
         ]
         token = urlsafe_b64encode(f"{digest}:{following}".encode()).decode()
-        body["@odata.nextLink"] = (
-            f"{call.url}{quote(call.path, safe=_PATH)}?{'&'.join([*kept, f'$skiptoken=RFNwdAIA{token}'])}"
-        )
+        options = "&".join([*kept, f"$skiptoken={_TOKEN_PREFIX}{token}"])
+        body["@odata.nextLink"] = f"{call.url}{call.path}?{options}"
     body["value"] = [render(item) for item in items[start:following]]
     return Answer(200, body)
-
-
-_PATH = "/()='$,:@"
 
 
 def _page_size(call: GraphCall, largest: int) -> int:
@@ -169,7 +182,9 @@ def _position(token: str | None, digest: str) -> int:
     if token is None:
         return 0
     try:
-        known, _, position = urlsafe_b64decode(token.removeprefix("RFNwdAIA")).decode().partition(":")
+        known, _, position = (
+            urlsafe_b64decode(token.removeprefix(_TOKEN_PREFIX)).decode().partition(":")
+        )
         if known == digest:
             return int(position)
     except (Base64Error, ValueError) as error:

@@ -35,7 +35,9 @@ Spelling = Literal["PermissionDenied", "PERMISSION_DENIED"] | None
 Resolver = Callable[..., object]
 
 
-def load_schema(queries: Mapping[str, Resolver], mutations: Mapping[str, Resolver]) -> GraphQLSchema:
+def load_schema(
+    queries: Mapping[str, Resolver], mutations: Mapping[str, Resolver]
+) -> GraphQLSchema:
     """The schema of the file with a resolver for each root field.
 
     Raises:
@@ -52,7 +54,7 @@ def load_schema(queries: Mapping[str, Resolver], mutations: Mapping[str, Resolve
 
 
 def _field(resolver: Resolver) -> Callable[..., object]:
-    def resolve(_: object, info: GraphQLResolveInfo, **arguments: Any) -> object:
+    def resolve(_: object, info: GraphQLResolveInfo[Any], **arguments: Any) -> object:
         return resolver(info.context, **arguments)
 
     return resolve
@@ -146,7 +148,7 @@ def _resolver_error(error: GraphQLError, spelling: Spelling) -> dict[str, object
     entry = error_entry(cause, spelling)
     for name in ("locations", "path"):
         if place.get(name) is not None:
-            entry[name] = place[name]  # type: ignore[literal-required]
+            entry[name] = place[name]
     return entry
 
 

@@ -163,9 +163,7 @@ def create_client_integration(context: Context, *, input: Mapping[str, Any]) -> 
     return {"integration": context.integration_view(made)}
 
 
-def update_client_integration_configuration(
-    context: Context, *, input: Mapping[str, Any]
-) -> View:
+def update_client_integration_configuration(context: Context, *, input: Mapping[str, Any]) -> View:
     """Change an integration. A certificate that is left out stays as it was."""
     found = context.integration(input["mrn"], Permission.CHANGE_INTEGRATIONS)
     if input["type"] != found.type:

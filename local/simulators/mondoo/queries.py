@@ -89,9 +89,7 @@ def space(context: Context, *, mrn: str) -> View:
 def organization(context: Context, *, mrn: str) -> View:
     """One organization."""
     context.require(mrn, Permission.READ)
-    return views.organization(
-        context.estate, context.estate.organization(mrn), context.may_see
-    )
+    return views.organization(context.estate, context.estate.organization(mrn), context.may_see)
 
 
 def space_id_suggestion(context: Context, *, input: Mapping[str, Any]) -> View:
@@ -126,7 +124,10 @@ def get_roles(context: Context, *, identity: str, scopeMrn: str) -> View:  # noq
 
 
 def test_iam_actions(
-    context: Context, *, resourceMrn: str, actions: list[str]  # noqa: N803
+    context: Context,
+    *,
+    resourceMrn: str,  # noqa: N803
+    actions: list[str],
 ) -> list[str]:
     """Those of the actions that the caller may do; unknown ones are not among them."""
     context.estate.check_scope(resourceMrn)

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 AGENT = "mondoo-scanner/1.0"
 FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
 COMPLIANCE = "https://ps.compliance.protection.outlook.com"
+RETRIES = 2
+"""How often the sign-in is repeated when Entra does not answer."""
+
 TIMEOUT = 30.0
 """Seconds until the scanner gives up on one request."""
 
@@ -122,7 +125,9 @@ class Scanner:
         space = estate.spaces.get(integration.scope_mrn)
         if space is None:
             return
-        known = [entry for entry in estate.assets_of(space.mrn) if platform_id in entry.platform_ids]
+        known = [
+            entry for entry in estate.assets_of(space.mrn) if platform_id in entry.platform_ids
+        ]
         if known:
             asset = known[0]
             asset.updated = now
@@ -219,6 +224,7 @@ class _Scan:
             "disable_instance_discovery": True,
             "connection_verify": self._ca_file,
             "user_agent": AGENT,
+            "retry_total": RETRIES,
         }
         try:
             if integration.use_wif:
@@ -238,7 +244,7 @@ class _Scan:
     def _assertion(self) -> str:
         """A token of the platform's issuer for this integration. Entra reads it on wall time."""
         now = self._clock.wall()
-        return jwt.encode(
+        token: str = jwt.encode(
             {
                 "iss": f"{self._urls['mondoo']}/wif",
                 "sub": views.wif_subject(self._integration),
@@ -252,6 +258,7 @@ class _Scan:
             algorithm="RS256",
             headers={"kid": "wif"},
         )
+        return token
 
     async def _scan(self, credential: Credential, client: httpx.AsyncClient) -> None:
         try:
@@ -349,8 +356,7 @@ class _Scan:
             self._say(
                 "ERROR",
                 "exchange",
-                "could not load powershell data report from: exchange online: "
-                f"{_text_of(answer)}",
+                f"could not load powershell data report from: exchange online: {_text_of(answer)}",
             )
 
     async def _compliance(self, credential: Credential) -> None:

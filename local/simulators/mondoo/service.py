@@ -288,12 +288,7 @@ class MondooService(Service):
 
     async def _put_upload(self, request: web.Request) -> web.Response:
         try:
-            if request.content_type != "application/json":
-                raise StatusError(Code.INVALID_ARGUMENT, "content type must be application/json")
-            if "Authorization" in request.headers:
-                raise StatusError(
-                    Code.INVALID_ARGUMENT, "the signed address takes no Authorization header"
-                )
+            _check_upload(request)
             self.uploads.put(
                 request.match_info["session"],
                 request.query.get("sig", ""),
@@ -306,15 +301,8 @@ class MondooService(Service):
 
     async def _exchange(self, request: web.Request) -> web.Response:
         try:
-            given = _rpc_request(request)
-            values = [given.get(name) for name in ("audience", "issuer_uri", "jwt_token")]
-            if not all(isinstance(value, str) and value for value in values):
-                raise StatusError(
-                    Code.INVALID_ARGUMENT, "audience, issuer_uri and jwt_token are required"
-                )
-            audience, issuer, token = (str(value) for value in values)
             account = sign_in.exchange(
-                self.estate, self.simulators.entra.mint, audience, issuer, token
+                self.estate, self.simulators.entra.mint, **_exchange_request(request)
             )
         except StatusError as error:
             return _refusal(error)
@@ -333,7 +321,7 @@ class MondooService(Service):
         self.scanner.request(integration)
 
     def _tenant_of(self, graphql: GraphQLRequest) -> str | None:
-        """The tenant that a request is about: named in its variables, or by an integration's MRN."""
+        """The tenant that a request is about: in its variables, or behind an integration's MRN."""
         for key, value in _texts(graphql.variables):
             if key == "tenantId":
                 return value.lower()
@@ -366,6 +354,24 @@ def _rpc_request(request: web.Request) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise StatusError(Code.INVALID_ARGUMENT, "the body is not a JSON object")
     return document
+
+
+def _check_upload(request: web.Request) -> None:
+    """`StatusError` unless the request is a plain JSON body for a signed address."""
+    if request.content_type != "application/json":
+        raise StatusError(Code.INVALID_ARGUMENT, "content type must be application/json")
+    if "Authorization" in request.headers:
+        raise StatusError(Code.INVALID_ARGUMENT, "the signed address takes no Authorization header")
+
+
+def _exchange_request(request: web.Request) -> dict[str, str]:
+    """Audience, issuer and token of a keyless login, all of them given."""
+    given = _rpc_request(request)
+    names = {"audience": "audience", "issuer": "issuer_uri", "token": "jwt_token"}
+    values = {name: given.get(field) for name, field in names.items()}
+    if not all(isinstance(value, str) and value for value in values.values()):
+        raise StatusError(Code.INVALID_ARGUMENT, "audience, issuer_uri and jwt_token are required")
+    return {name: str(value) for name, value in values.items()}
 
 
 def _refusal(error: StatusError) -> web.Response:

@@ -83,9 +83,7 @@ def authenticate(estate: Estate, authorization: str, body: bytes) -> ServiceAcco
     return account
 
 
-def _check_claims(
-    claims: Mapping[str, Any], account_mrn: str, now: datetime, body: bytes
-) -> None:
+def _check_claims(claims: Mapping[str, Any], account_mrn: str, now: datetime, body: bytes) -> None:
     if claims.get("iss") != ISSUER:
         raise unauthenticated(f"iss must be {ISSUER}")
     if claims.get("sub") != account_mrn:

@@ -71,7 +71,9 @@ def page(
 def organization(estate: Estate, found: Organization, may_see: Callable[[str], bool]) -> View:
     """Type `Organization`; its spaces are those that the caller may see."""
 
-    def spaces(_: object, first: int | None = None, after: str | None = None, query: str = "") -> View:
+    def spaces(
+        _: object, first: int | None = None, after: str | None = None, query: str = ""
+    ) -> View:
         shown = [
             space(estate, entry, may_see)
             for entry in estate.spaces.values()
@@ -171,7 +173,6 @@ def integration(estate: Estate, found: Integration, wif_issuer: str) -> View:
             "wifSubject": wif_subject(found) if found.use_wif else None,
             "wifIssuerURL": wif_issuer if found.use_wif else None,
         }
-    owned = [entry for entry in estate.assets.values() if entry.integration_mrn == found.mrn]
     return {
         "mrn": found.mrn,
         "name": found.name,
@@ -198,9 +199,14 @@ def integration(estate: Estate, found: Integration, wif_issuer: str) -> View:
             for entry in found.messages
         ],
         "evaluatedConfigurations": [],
-        "assetCounts": [{"assetType": "ms365", "total": len(owned)}] if owned else [],
+        "assetCounts": lambda _: _asset_counts(estate, found),
         "configurationOptions": options,
     }
+
+
+def _asset_counts(estate: Estate, found: Integration) -> list[View]:
+    owned = [entry for entry in estate.assets.values() if entry.integration_mrn == found.mrn]
+    return [{"assetType": "ms365", "total": len(owned)}] if owned else []
 
 
 def wif_subject(found: Integration) -> str:

@@ -71,7 +71,8 @@ async def _upsert(
     manifest = load_manifest(order.manifest)
     present = {resource.app_id for resource in call.facts.resources}
     key_name = f"{order.application_name} {certificate.not_before:%Y-%m-%d}"[:90]
-    deed = "corrected"
+    # Judged by preflight, since this step may have been called before.
+    deed = "made" if call.facts.observed_application is None else "corrected"
     application = await find_application(graph, order.application_name, adopt=order.adopt)
     if application is None:
         try:

@@ -23,7 +23,5 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         return ended(Outcome.PLANNED, f"{role.name} would be assigned")
     principal_id = call.facts.service_principal_id
     assert principal_id is not None  # the step before this one passed
-    made = await assign(context.graph(call.order.tenant_id), principal_id, role.template_id)
-    if made:
-        return ended(Outcome.CHANGED, f"{role.name} was assigned")
-    return ended(Outcome.PASSED, f"{role.name} is assigned")
+    await assign(context.graph(call.order.tenant_id), principal_id, role.template_id)
+    return ended(Outcome.CHANGED, f"{role.name} was assigned")

@@ -44,17 +44,17 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         )
     assert facts.service_principal_id is not None  # the step before this one passed
     graph = context.graph(call.order.tenant_id)
-    held = _keys(await list_grants(graph, facts.service_principal_id), facts)
-    missing = [key for key in wanted if key not in held]
-    if missing:
+    granted = _keys(await list_grants(graph, facts.service_principal_id), facts)
+    to_grant = [key for key in missing if key not in granted]
+    if to_grant:
         object_ids = {resource.app_id: resource.object_id for resource in facts.resources}
         await grant(
             graph,
             facts.service_principal_id,
-            [(object_ids[app_id], role) for app_id, role in (key.split("/") for key in missing)],
+            [(object_ids[app_id], role) for app_id, role in (key.split("/") for key in to_grant)],
         )
-        held = _keys(await list_grants(graph, facts.service_principal_id), facts)
-    unseen = [wanted[key].name for key in wanted if key not in held]
+        granted = _keys(await list_grants(graph, facts.service_principal_id), facts)
+    unseen = [wanted[key].name for key in wanted if key not in granted]
     if unseen:
         return not_yet(
             "grants_not_listed",
@@ -62,9 +62,11 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             remediation="Send the request again later; grants can take minutes to be listed.",
             findings=findings,
         )
+    # Counted against preflight, since this step may have been called before.
     return _ended(
         Outcome.WARNING if findings else Outcome.CHANGED,
-        f"{len(missing)} of {len(wanted)} permissions were granted, the rest were there",
+        f"{len(missing)} of {len(wanted)} permissions were granted"
+        + ("" if len(missing) == len(wanted) else "; the others were granted before"),
         findings,
         wanted,
     )

@@ -73,7 +73,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     if problems:
         return failed(
             problems[0].code,
-            "Nothing was changed. " + " ".join(f"{_sentence(p.message)}" for p in problems),
+            "Nothing was changed. " + " ".join(_sentence(p.message) for p in problems),
             remediation=" ".join(dict.fromkeys(p.remediation for p in problems)),
             findings=problems,
         )
@@ -216,7 +216,7 @@ def _without_symptoms(problems: list[Finding]) -> list[Finding]:
     rights = [p for p in problems if p.code == "automation_right_missing"]
     if not rights:
         return problems
-    return [p for p in problems if p.code != "graph_refused" or p.subject != "tenant"]
+    return [p for p in problems if p.code != "graph_permission_missing"]
 
 
 def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
@@ -259,4 +259,4 @@ def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+    return text[:1].upper() + text[1:].rstrip(".") + "."

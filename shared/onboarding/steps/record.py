@@ -129,7 +129,7 @@ def _comparable(record: TenantRecord) -> TenantRecord:
     return msgspec.structs.replace(
         record,
         operation_id="",
-        updated_at=record.onboarded_at or record.updated_at,
+        updated_at=datetime.min,
         onboarded_at=None,
         scanned_at=None,
     )

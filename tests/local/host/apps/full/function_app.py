@@ -138,8 +138,21 @@ def greet_all(context: df.DurableOrchestrationContext):
 @app.orchestration_trigger(context_name="context")
 def squares(context: df.DurableOrchestrationContext):
     numbers = range(context.get_input()["count"])
-    results = yield context.task_all([context.call_activity(square, n) for n in numbers])
+    results = yield context.task_all([context.call_activity("square", n) for n in numbers])
     return sum(results)
+
+
+@app.orchestration_trigger(context_name="context")
+def calls_by_function(context: df.DurableOrchestrationContext):
+    """1.x only: activities and orchestrators given as functions, and the state of tasks."""
+    numbers = [context.call_activity(square, n) for n in (1, 2)]
+    timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+    yield context.task_any([numbers[0], timer])
+    timer.cancel()
+    states = [numbers[0].is_completed, timer.is_completed, timer.is_cancelled]
+    yield context.task_all(numbers)
+    total = yield context.call_sub_orchestrator(squares, {"count": 3})
+    return {"states": states, "results": [task.result for task in numbers], "total": total}
 
 
 @app.orchestration_trigger(context_name="context")
@@ -147,7 +160,7 @@ def retries(context: df.DurableOrchestrationContext):
     order = context.get_input()
     options = df.RetryOptions(10, order["attempts"])
     try:
-        return (yield context.call_activity_with_retry(flaky, options, order))
+        return (yield context.call_activity_with_retry("flaky", options, order))
     except Exception as error:  # noqa: BLE001 - that is what a failed task raises
         return {"error": type(error).__name__, "text": str(error)}
 
@@ -155,7 +168,7 @@ def retries(context: df.DurableOrchestrationContext):
 @app.orchestration_trigger(context_name="context")
 def fails_at_once(context: df.DurableOrchestrationContext):
     context.set_custom_status("about to fail")
-    yield context.call_activity(flaky, {"name": context.instance_id, "good_from": 99})
+    yield context.call_activity("flaky", {"name": context.instance_id, "good_from": 99})
 
 
 @app.orchestration_trigger(context_name="context")
@@ -184,7 +197,7 @@ def waits(context: df.DurableOrchestrationContext):
     winner = yield context.task_any([event, deadline])
     if winner == event:
         deadline.cancel()
-        return {"approval": event.result, "timed_out": deadline.is_completed}
+        return {"approval": event.result}
     return "nobody came"
 
 

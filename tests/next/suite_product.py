@@ -1,0 +1,68 @@
+"""The product in Azure's worker and on azure-functions-durable 2.x, against the simulators."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.simulators import Simulators
+from local.stack import LocalStack
+from tests.next.stage import Stage, pb
+from tests.next.suite import Suite
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+_running: list[Simulators] = []
+
+
+@contextmanager
+def simulated_services() -> Iterator[Mapping[str, str]]:
+    """Settings of the app while the simulators run."""
+    with LocalStack(host=False) as stack:
+        _running.append(stack.simulators)
+        yield stack.settings
+        _running.clear()
+
+
+def every_kind_of_function_is_found(stage: Stage) -> None:
+    kinds = {function.kind for function in stage.functions.values()}
+    assert {"httpTrigger", "orchestrationTrigger", "activityTrigger"} <= kinds, kinds
+    assert stage.functions["health"].trigger["route"] == "health"
+
+
+def the_app_is_healthy(stage: Stage) -> None:
+    answer = stage.http("GET", "/api/health")
+    assert (answer.status, answer.json()["status"]) == (200, "up"), answer
+
+
+def a_bad_request_gets_problem_details(stage: Stage) -> None:
+    answer = stage.http("POST", "/api/tenants", body=b"{}")
+    assert answer.status == 400, answer
+    assert answer.headers["content-type"].startswith("application/problem+json"), answer
+
+
+def a_tenant_is_onboarded(stage: Stage) -> None:
+    (simulators,) = _running
+    tenant = simulators.run(simulators.world.add_tenant, "contoso.onmicrosoft.com")
+
+    answer = stage.http("POST", "/api/tenants", body=json.dumps({"tenant": tenant.id}).encode())
+    assert answer.status == 202, answer
+
+    state = stage.finished(f"tenant-{tenant.id}", timeout=90)
+    assert state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, state.failureDetails
+    operation = stage.http("GET", f"/api/tenants/{tenant.id}").json()
+    assert operation["tenant"]["state"] == "onboarded", operation
+
+
+SUITE = Suite(
+    ROOT,
+    simulated_services,
+    [
+        every_kind_of_function_is_found,
+        the_app_is_healthy,
+        a_bad_request_gets_problem_details,
+        a_tenant_is_onboarded,
+    ],
+)
