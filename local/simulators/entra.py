@@ -122,14 +122,21 @@ class EntraService(Service):
             }
         )
 
-    def issue(self, tenant: SimulatedTenant, principal: ServicePrincipal, audience: str) -> str:
+    def issue(
+        self,
+        tenant: SimulatedTenant,
+        principal: ServicePrincipal,
+        audience: str,
+        *,
+        by_secret: bool = False,
+    ) -> str:
         """A token for a service principal; raises `SignInRefused` if the resource is not there."""
         resource = self._resource(tenant, audience)
         claims: dict[str, Any] = {
             "aud": audience,
             "iss": f"https://sts.windows.net/{tenant.id}/",
             "appid": principal.app_id,
-            "appidacr": "2",
+            "appidacr": "1" if by_secret else "2",
             "idp": f"https://sts.windows.net/{tenant.id}/",
             "idtyp": "app",
             "oid": principal.id,
@@ -178,7 +185,7 @@ class EntraService(Service):
         audience = _audience(form["scope"])
         app, principal = self._client(tenant, form["client_id"].lower())
         self._authenticate(app, tenant, tenant_name, form)
-        return self.issue(tenant, principal, audience)
+        return self.issue(tenant, principal, audience, by_secret="client_secret" in form)
 
     def _client(self, tenant: SimulatedTenant, app_id: str) -> tuple[Application, ServicePrincipal]:
         """The application and its service principal in the tenant, both able to sign in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.context import Context
-from shared.entra.service_principals import ensure_principal, read_principal
+from shared.entra.service_principals import ensure_principal
 from shared.models import Outcome, StepCall, StepResult
 from shared.onboarding.steps.outcome import ended
 
@@ -21,9 +21,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         deed = "made" if observed is None else "enabled and marked"
         return ended(Outcome.PLANNED, f"the service principal would be {deed}")
     assert facts.app_id is not None  # the step before this one passed
-    graph = context.graph(call.order.tenant_id)
-    existing = await read_principal(graph, facts.app_id) if observed is not None else None
-    principal = await ensure_principal(graph, facts.app_id, existing=existing)
+    principal = await ensure_principal(context.graph(call.order.tenant_id), facts.app_id)
     return ended(
         Outcome.CHANGED,
         f"service principal {principal.object_id} was "
