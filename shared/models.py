@@ -45,6 +45,7 @@ class OperationKind(StrEnum):
     """What an operation does to a tenant."""
 
     ONBOARD = "onboard"
+    PLAN = "plan"  # onboarding without a write
 
 
 class OperationStatus(StrEnum):
@@ -52,6 +53,7 @@ class OperationStatus(StrEnum):
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
+    PLANNED = "planned"  # the end of a plan: nothing stands in the way
     WAITING = "waiting"  # a wait was exhausted; nothing was undone, the operation can be repeated
     REFUSED = "refused"  # before anything was changed
     FAILED = "failed"
@@ -66,11 +68,20 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class RepairPolicy(StrEnum):
+    """What an audit may put right by itself."""
+
+    REPORT = "report"  # nothing
+    REPAIR = "repair"  # what is missing or switched off
+    ENFORCE = "enforce"  # also what is too much
+
+
 class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One thing that is not as it should be, and what to do about it.
 
     ``subject`` names the object (a permission, a resource, a credential); ``not_scanned`` says what
-    Mondoo cannot scan because of it.
+    Mondoo cannot scan because of it. An audit also says why it matters (``reason``), and by which
+    ``key`` the same finding is known again in the same tenant.
     """
 
     code: str
@@ -79,6 +90,8 @@ class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     message: str
     remediation: str
     not_scanned: str | None = None
+    reason: str | None = None
+    key: str | None = None
 
 
 class Step(Struct, omit_defaults=True, rename="camel"):

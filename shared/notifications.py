@@ -10,13 +10,13 @@ Source: CloudEvents 1.0 (JSON format, HTTP binding); Event Grid, "publish CloudE
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
-import msgspec
 
+from shared.cloud_events import MEDIA_TYPE, cloud_event
 from shared.config import Settings
 from shared.errors import NotYet, Refused
 from shared.tls import client_context
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 TENANT_ONBOARDED = "io.mondoo.onboarding.tenant.onboarded"
 TENANT_FAILED = "io.mondoo.onboarding.tenant.failed"
-SOURCE = "/mondoo/microsoft365-onboarding"
 API_VERSION = "2018-01-01"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds."""
@@ -89,26 +88,16 @@ class EventGridTopic:
         self, kind: str, subject: str, data: Mapping[str, Any], *, id: str, time: datetime
     ) -> None:
         """See `Notifications`."""
-        event = {
-            "specversion": "1.0",
-            "id": id,
-            "source": SOURCE,
-            "type": kind,
-            "subject": subject,
-            "time": time.astimezone(UTC),
-            "datacontenttype": "application/json",
-            "data": data,
-        }
         scope = f"{self._settings.cloud.events_resource}/.default"
         token = await self._credential().get_token(scope)
         try:
             response = await self._http.post(
                 self._endpoint,
                 params={"api-version": API_VERSION},
-                content=msgspec.json.encode(event),
+                content=cloud_event(kind, subject, data, id=id, time=time),
                 headers={
                     "Authorization": f"Bearer {token.token}",
-                    "Content-Type": "application/cloudevents+json; charset=utf-8",
+                    "Content-Type": MEDIA_TYPE,
                 },
             )
         except httpx.TransportError as error:

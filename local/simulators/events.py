@@ -4,13 +4,18 @@
 (`application/cloudevents-batch+json`) from a caller with an Entra token for Event Grid and the role
 to send (`senders`). Events are checked attribute by attribute, and kept in `published`. The webhook
 `/webhook/{name}` answers the CloudEvents handshake (HTTP OPTIONS) and keeps what it gets in
-`received`. Left out: subscriptions and delivery from the topic.
+`received`. One with a key in `webhook_keys` takes only deliveries that are signed with it, as
+Standard Webhooks says, minutes ago at most. Left out: subscriptions and delivery from the topic.
 
-Source: CloudEvents 1.0 and its HTTP webhook and JSON format; Event Grid REST, "publish events".
+Source: CloudEvents 1.0 and its HTTP webhook and JSON format; Event Grid REST, "publish events";
+Standard Webhooks 1.0.0.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -31,6 +36,8 @@ API_VERSION: Final = "2018-01-01"
 SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 MAX_EVENT: Final = 1024 * 1024
+TOLERANCE: Final = 300.0
+"""Seconds that the timestamp of a signed delivery may be away from the clock."""
 _NAME = re.compile(r"[a-z0-9]{1,20}")
 _REQUIRED = ("id", "source", "specversion", "type")
 
@@ -48,6 +55,7 @@ class EventsService(Service):
         super().__init__(simulators)
         self.published: list[dict[str, Any]] = []
         self.received: dict[str, list[dict[str, Any]]] = {}
+        self.webhook_keys: dict[str, bytes] = {}
         self.senders = {simulators.world.managed_identity.id, AZURE_CLI}
 
     def routes(self) -> list[web.RouteDef]:
@@ -110,12 +118,29 @@ class EventsService(Service):
         )
 
     async def _receive(self, request: web.Request) -> web.Response:
+        key = self.webhook_keys.get(request.match_info["name"])
+        if key is not None and not self._is_signed(request, key):
+            return self._refuse(request, 401, "Unauthorized", "The signature does not match.")
         try:
             events = read_events(request.content_type, body_of(request))
         except EventRefused as error:
             return self._refuse(request, 400, "BadRequest", str(error))
         self.received.setdefault(request.match_info["name"], []).extend(events)
         return web.Response(status=200)
+
+    def _is_signed(self, request: web.Request, key: bytes) -> bool:
+        """Whether a delivery carries a signature of this key that is not old."""
+        message_id = request.headers.get("webhook-id", "")
+        sent = request.headers.get("webhook-timestamp", "")
+        if not message_id or "." in message_id or not sent.isdecimal():
+            return False
+        if abs(self.simulators.clock.now().timestamp() - int(sent)) > TOLERANCE:
+            return False
+        digest = hmac.new(key, f"{message_id}.{sent}.".encode(), hashlib.sha256)
+        digest.update(body_of(request))
+        expected = f"v1,{base64.b64encode(digest.digest()).decode()}".encode()
+        offered = request.headers.get("webhook-signature", "").encode().split(b" ")
+        return any(hmac.compare_digest(expected, one) for one in offered)
 
     def _refuse(self, request: web.Request, status: int, code: str, text: str) -> web.Response:
         return web.json_response(_envelope(request, code, text), status=status)

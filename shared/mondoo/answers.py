@@ -17,6 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 
 LONGEST_QUOTE = 300
@@ -51,6 +54,22 @@ _HEALS = frozenset({"resourceexhausted", "aborted", "unavailable"})
 """Nothing was done, and it may be asked for again."""
 _UNCLEAR = frozenset({"deadlineexceeded", "internal", "cancelled"})
 """It may have been done."""
+_RPC_CODES = {
+    3: "InvalidArgument",
+    4: "DeadlineExceeded",
+    5: "NotFound",
+    6: "AlreadyExists",
+    7: "PermissionDenied",
+    8: "ResourceExhausted",
+    9: "FailedPrecondition",
+    10: "Aborted",
+    11: "OutOfRange",
+    12: "Unimplemented",
+    13: "Internal",
+    14: "Unavailable",
+    16: "Unauthenticated",
+}
+"""The numbers of google.rpc.Status."""
 _STATUS_CODES = {401: "Unauthenticated", 403: "PermissionDenied", 404: "Unimplemented"}
 
 
@@ -61,6 +80,13 @@ class Request:
     what: str
     repeatable: bool
     request_id: str | None = None
+
+
+class _RpcStatus(Struct):
+    """google.rpc.Status, as far as we read it."""
+
+    code: int = 0
+    message: str = ""
 
 
 def error_in(body: Mapping[str, Any], request: Request) -> OnboardingError | None:
@@ -99,6 +125,20 @@ def status_error(status: int, retry_after: str | None, request: Request) -> Onbo
     if status >= 500:
         return no_answer(request, f"answered {status}")
     return _error(f"HTTP status {status}", _STATUS_CODES.get(status), request)
+
+
+def rpc_error(
+    status: int, content: bytes, retry_after: str | None, request: Request
+) -> OnboardingError:
+    """What an RPC answer other than 200 means; its content should be a google.rpc.Status."""
+    try:
+        told = msgspec.json.decode(content, type=_RpcStatus)
+    except msgspec.DecodeError:  # a proxy's page, say
+        told = _RpcStatus()
+    known = _RPC_CODES.get(told.code)
+    if known is None or status in (429, 503):
+        return status_error(status, retry_after, request)
+    return _error(told.message or "no message", known, request)
 
 
 def unreadable(request: Request) -> OnboardingError:

@@ -1,4 +1,4 @@
-"""Mondoo's GraphQL endpoint: one POST for each operation, one document a file.
+"""Mondoo's API: GraphQL, one POST for each operation and one document a file; and its RPC methods.
 
 Operations are static documents (``documents/*.graphql``), checked against the schema in tests, so
 nothing of GraphQL is needed at run time. What came of a request is decided in `answers`; nothing is
@@ -26,6 +26,7 @@ from shared.mondoo.answers import (
     Request,
     error_in,
     no_answer,
+    rpc_error,
     status_error,
     unreachable,
     unreadable,
@@ -82,14 +83,41 @@ class MondooClient:
             repeatable = re.search(r"^mutation\b", text, re.MULTILINE) is None
         request = Request(document.replace("_", " "), repeatable)
         account = await self.account()
-        response = await self._post(account, text, variables, request)
+        content = {"query": text, "variables": variables}
+        response = await self._post(account, "query", content, request)
         request = replace(request, request_id=response.headers.get("x-request-id"))
         error, body = _judged(response, request)
         if error is None:
             return dict(body["data"])
-        if error.code == "mondoo_unauthenticated":
-            self._account = None  # a new one may be in the vault by now
+        self._forget_if_unknown(error)
         raise error
+
+    async def call(self, method: str, message: Mapping[str, Any], *, what: str) -> dict[str, Any]:
+        """Call an RPC method (``Service/Method``) that may be called twice; return its answer.
+
+        ``what`` completes "could not …".
+
+        Raises:
+            NotYet: ``mondoo_busy``, ``mondoo_unreachable``.
+            Refused: as `execute`.
+        """
+        request = Request(what, repeatable=True)
+        account = await self.account()
+        response = await self._post(account, method, message, request)
+        request = replace(request, request_id=response.headers.get("x-request-id"))
+        if response.status_code != 200:
+            error = rpc_error(
+                response.status_code,
+                response.content,
+                response.headers.get("retry-after"),
+                request,
+            )
+            self._forget_if_unknown(error)
+            raise error
+        try:
+            return msgspec.json.decode(response.content, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise unreadable(request) from None  # the cause would quote what was sent
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -99,14 +127,14 @@ class MondooClient:
     async def _post(
         self,
         account: ServiceAccount,
-        text: str,
-        variables: Mapping[str, Any],
+        path: str,
+        content: Mapping[str, Any],
         request: Request,
     ) -> httpx.Response:
         try:
             return await self._http.post(
-                f"{account.endpoint}/query",
-                json={"query": text, "variables": variables},
+                f"{account.endpoint}/{path}",
+                json=content,
                 headers={
                     "Authorization": f"Bearer {account.token(datetime.now(UTC))}",
                     "Accept": "application/json",
@@ -122,6 +150,10 @@ class MondooClient:
             raise unreachable(request) from error
         except httpx.TransportError as error:
             raise (unreachable if request.repeatable else no_answer)(request) from error
+
+    def _forget_if_unknown(self, error: OnboardingError) -> None:
+        if error.code == "mondoo_unauthenticated":
+            self._account = None  # a new one may be in the vault by now
 
     @cached_property
     def _http(self) -> httpx.AsyncClient:

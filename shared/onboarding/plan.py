@@ -12,6 +12,7 @@ from shared.models import (
     Facts,
     OnboardingOrder,
     Operation,
+    OperationKind,
     OperationStatus,
     Outcome,
     StepCall,
@@ -23,6 +24,7 @@ from shared.onboarding.steps import STEPS, run_step
 async def plan(context: Context, order: OnboardingOrder) -> Operation:
     """What onboarding would do; writes nothing anywhere, our own records included."""
     operation = begun(order, context.now())
+    operation.kind = OperationKind.PLAN
     facts = Facts()
     for definition in STEPS:
         step = operation.step(definition.name)
@@ -42,6 +44,6 @@ async def plan(context: Context, order: OnboardingOrder) -> Operation:
     step = operation.step(RECORD)
     step.outcome, step.message = Outcome.SKIPPED, "a plan leaves no record"
     if operation.status is OperationStatus.RUNNING:
-        operation.status = OperationStatus.SUCCEEDED
+        operation.status = OperationStatus.PLANNED
     operation.finished_at = context.now()
     return operation

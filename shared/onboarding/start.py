@@ -88,6 +88,16 @@ async def find_operation(
     return await records.get_operation(identifier)
 
 
+async def newest_operation(
+    client: DurableClient, records: TenantRecords, tenant_id: str, recorded: str | None
+) -> Operation | None:
+    """The newest operation of a tenant: the one the engine holds, or else the ``recorded`` one."""
+    status = await client.get_status(instance_of(tenant_id), show_input=True)
+    if _runtime_status(status) is not None:
+        return _operation(status)
+    return None if recorded is None else await records.get_operation(recorded)
+
+
 def _operation(status: Any) -> Operation:
     """The operation that an instance holds, with an end where the instance ended without one."""
     runtime = _runtime_status(status)

@@ -19,7 +19,7 @@ from shared.errors import InvalidRequest, NotFound
 from shared.models import OnboardingRequest, Operation, TenantRecord
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
-from shared.onboarding.start import find_operation, start_onboarding
+from shared.onboarding.start import find_operation, newest_operation, start_onboarding
 from shared.transitions import TenantState
 from shared.triggers.bodies import read_body
 from shared.triggers.problems import answering, json_response
@@ -37,9 +37,11 @@ class Accepted(Struct, rename="camel"):
 
 
 class TenantView(Struct, omit_defaults=True, rename="camel"):
-    """A tenant and its newest operation."""
+    """A tenant and its newest operation. Before its first onboarding has got as far as writing a
+    record there is only the operation."""
 
-    tenant: TenantRecord
+    tenant_id: str
+    tenant: TenantRecord | None = None
     operation: Operation | None = None
 
 
@@ -103,7 +105,10 @@ def tenant_functions(context: Context) -> df.Blueprint:
     ) -> func.HttpResponse:
         tenant_id = await resolve_tenant(context.settings, context.http, req.route_params["tenant"])
         record = await context.records.get(tenant_id)
-        if record is None:
+        operation = await newest_operation(
+            client, context.records, tenant_id, record.operation_id if record else None
+        )
+        if record is None and operation is None:
             raise NotFound(
                 "tenant_unknown",
                 f"tenant {tenant_id} has not been onboarded from here",
@@ -111,8 +116,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
                 field="tenant",
                 tenant_id=tenant_id,
             )
-        operation = await find_operation(client, context.records, record.operation_id)
-        return json_response(TenantView(record, operation))
+        return json_response(TenantView(tenant_id, record, operation))
 
     @blueprint.function_name("get_operation")
     @blueprint.route(route="operations/{id}", methods=["GET"])

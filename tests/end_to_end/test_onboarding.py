@@ -201,6 +201,17 @@ def test_a_busy_tenant_answers_409_with_the_running_operation(product: Driver, d
     assert end_state(product, tenant) == ONCE
 
 
+def test_a_tenant_can_be_looked_at_from_the_moment_its_onboarding_was_accepted(
+    product: Driver, domain: str
+) -> None:
+    tenant = add_tenant(product, domain)
+    accepted = product.post("/api/tenants", {"tenant": domain}).json()
+    view = product.get(f"/api/tenants/{tenant.id}")
+    assert view.status_code == 200
+    assert view.json()["operation"]["id"] == accepted["operation"]
+    assert product.follow(accepted["links"]["operation"])["status"] == "succeeded"
+
+
 def test_each_step_can_be_followed_while_the_operation_runs(product: Driver, domain: str) -> None:
     tenant = add_tenant(product, domain)
     product.simulators.run(setattr, tenant, "lag", Lag(objects=1.5))
@@ -235,6 +246,7 @@ def test_a_plan_names_every_change_and_writes_nothing_anywhere(
     with Watch(product.simulators) as watch:
         answer = product.post("/api/plan", {"tenant": domain})
     assert answer.status_code == 200
+    assert (answer.json()["kind"], answer.json()["status"]) == ("plan", "planned")
     planned = outcomes(answer.json())
     assert planned["preflight"] == "passed"
     assert planned["record"] == "skipped"

@@ -21,11 +21,14 @@ def stack() -> Iterator[LocalStack]:
 
 @pytest.fixture
 async def rehearsal(stack: LocalStack) -> AsyncIterator[Rehearsal]:
-    """One process's worth of clients, with no faults left over from another test."""
+    """One process's worth of clients. Every fault that was scripted must have struck."""
     one = Rehearsal(stack)
     yield one
     await one.aclose()
-    stack.simulators.run(stack.simulators.faults.clear)
+    faults = stack.simulators.faults
+    left = stack.simulators.run(lambda: [each for each in faults.pending if each.times is not None])
+    stack.simulators.run(faults.clear)
+    assert left == []
 
 
 @pytest.fixture

@@ -120,9 +120,7 @@ class Rehearsal:
         """A tenant that no other test uses, unless a domain is named."""
         name = domain or f"t{uuid4().hex[:12]}.onmicrosoft.com"
         return self.simulators.run(
-            lambda: self.simulators.world.add_tenant(
-                name, **{"display_name": "Fabrikam", **kwargs}
-            )
+            lambda: self.simulators.world.add_tenant(name, **{"display_name": "Fabrikam", **kwargs})
         )
 
     def automation(self, tenant: SimulatedTenant) -> str:
