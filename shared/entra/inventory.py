@@ -176,9 +176,12 @@ class AuditedApplication:
 
 @dataclass(frozen=True)
 class AuditedPrincipal:
-    """Our service principal with all that hangs on it."""
+    """Our service principal with all that hangs on it. ``sign_in_disabled`` and ``switched_off``
+    are two switches (``accountEnabled``, ``isDisabled``); either stops it."""
 
     principal: ServicePrincipal
+    sign_in_disabled: bool
+    switched_off: bool
     owners: tuple[Owner, ...]
     grants: tuple[Grant, ...]
     delegated: tuple[DelegatedGrant, ...]
@@ -274,9 +277,9 @@ class _Reading:
         principal = None
         if principal_entity is not None:
             principal = await self._principal(principal_entity, grants)
-        for answer in self._answers.values():
-            if answer.id.startswith("other-") and answer.error is None:
-                found = _resource(answer.body)
+        for name in self._answers:
+            if name.startswith("other-") and (entity := self._optional(name)) is not None:
+                found = _resource(entity)
                 resources[found.object_id] = found
         deleted = None
         if application is None and known.app_id is not None:
@@ -483,12 +486,14 @@ class _Reading:
     async def _principal(
         self, entity: Mapping[str, Any], grants: tuple[Grant, ...]
     ) -> AuditedPrincipal:
-        switch = self._switch("principal-switch")
+        switched_off = self._switch("principal-switch") is True
         eligible = await self._items_of(Aspect.ELIGIBLE_ROLES, "eligible")
         timed = await self._items_of(Aspect.TIMED_ROLES, "timed")
         delegated = await self._items_of(Aspect.DELEGATED_GRANTS, "delegated")
         return AuditedPrincipal(
-            principal=ServicePrincipal.from_graph({**entity, "isDisabled": switch}),
+            principal=ServicePrincipal.from_graph({**entity, "isDisabled": switched_off}),
+            sign_in_disabled=entity.get("accountEnabled") is False,
+            switched_off=switched_off,
             owners=tuple(
                 _owner("principal", each) for each in await self._items("principal-owners")
             ),

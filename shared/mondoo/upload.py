@@ -34,12 +34,13 @@ from msgspec import Struct
 from shared.config import Settings
 from shared.errors import NotYet, Refused
 from shared.models import Finding, Severity
-from shared.mondoo.assets import platform_id
 from shared.mondoo.client import USER_AGENT, MondooClient
 from shared.tls import client_context
 
 SOURCE = "mondoo-onboarding"
 """Who found it, as the space shows it."""
+PLATFORM_ID = "//platformid.api.mondoo.app/runtime/ms365/tenant/{tenant_id}"
+"""What the scanner calls a tenant; it ties a finding to the tenant's asset."""
 KIND = "UPLOAD_URL_KIND_THIRD_PARTY_FINDINGS"
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds."""
@@ -92,7 +93,7 @@ def exchange(tenant_id: str, reported: Reported, *, at: datetime) -> dict[str, A
     description = finding.message
     if finding.not_scanned is not None:
         description += f"\n\nNot scanned because of it: {finding.not_scanned}"
-    platform = platform_id(tenant_id)
+    platform = PLATFORM_ID.format(tenant_id=tenant_id)
     shown: dict[str, Any] = {
         "id": finding_id(tenant_id, finding),
         "ref": f"{finding.code}: {finding.subject}",
@@ -188,17 +189,15 @@ class FindingsUpload:
         except msgspec.ValidationError as error:
             # The cause names the field and its type, never the signed address.
             raise _bad_address(f"the answer is not as expected: {error}") from error
-        if not opened.upload_url.url.startswith("https://"):
-            raise _bad_address("the address is not an https URL")
+        _check_address(opened.upload_url.url)
         return opened
 
     async def _put(self, where: _UploadUrl, body: bytes) -> None:
         """One attempt. The address is signed: whoever has it may write, so it is never named."""
-        headers = {"Content-Type": "application/json", **where.headers}
+        headers = httpx.Headers({"Content-Type": "application/json"})
+        headers.update(where.headers)  # these have the last word
         try:
             response = await self._http.put(where.url, content=body, headers=headers)
-        except httpx.InvalidURL:
-            raise _bad_address("the address is not a URL") from None  # the cause quotes it
         except httpx.TransportError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Refused(
@@ -259,6 +258,16 @@ class _UploadUrl(Struct):
 class _Opened(Struct):
     upload_session_id: str
     upload_url: _UploadUrl
+
+
+def _check_address(url: str) -> None:
+    """Refuse what is not an https URL; without the cause, which would quote the address."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme != "https" or not parsed.host:
+        raise _bad_address("the address is not an https URL")
 
 
 def _bad_address(problem: str) -> Refused:

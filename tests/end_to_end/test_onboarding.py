@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
 from local.simulators.objects import Lag
 from local.simulators.picture import picture
 from local.simulators.tenant import SimulatedTenant
@@ -186,6 +187,22 @@ def impatient(product: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
         await original(client, order, msgspec.structs.replace(waits, propagation_deadline=1.0))
 
     monkeypatch.setattr("shared.triggers.tenants.start_onboarding", start_onboarding)
+
+
+def test_a_right_that_was_granted_after_a_refusal_counts_at_once(
+    product: Driver, domain: str
+) -> None:
+    right = "RoleManagement.ReadWrite.Directory"
+    tenant = add_tenant(product, domain, rights=ALL_AUTOMATION_RIGHTS - {right})
+    refused = product.onboard(domain)
+    assert refused["status"] == "refused"
+    assert [finding["subject"] for finding in step(refused, "preflight")["findings"]] == [right]
+    home_app = product.simulators.world.home_app
+    product.simulators.run(
+        lambda: tenant.grant(tenant.service_principal_by_app_id(home_app.app_id), right)
+    )
+    assert product.onboard(domain)["status"] == "succeeded"
+    assert end_state(product, tenant) == ONCE
 
 
 def test_a_busy_tenant_answers_409_with_the_running_operation(product: Driver, domain: str) -> None:

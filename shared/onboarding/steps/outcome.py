@@ -70,13 +70,13 @@ def outcome_of(error: OnboardingError) -> StepResult:
     if isinstance(error, NotYet):
         return not_yet(
             error.code,
-            error.message,
+            _told(error),
             remediation=error.remediation,
             retry_after=error.retry_after,
         )
     outcome = Outcome.UNKNOWN if isinstance(error, OutcomeUnknown) else Outcome.FAILED
     return StepResult(
-        outcome=outcome, message=error.message, code=error.code, remediation=error.remediation
+        outcome=outcome, message=_told(error), code=error.code, remediation=error.remediation
     )
 
 
@@ -86,9 +86,14 @@ def finding_of(error: Refused, subject: str) -> Finding:
         code=error.code,
         severity=Severity.HIGH,
         subject=subject,
-        message=error.message,
+        message=_told(error),
         remediation=error.remediation,
     )
+
+
+def _told(error: OnboardingError) -> str:
+    """What happened, with the service's own id of the call, which its support will ask for."""
+    return error.message + (f" (request id {error.request_id})" if error.request_id else "")
 
 
 def learned(facts: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     """Check the ground. Fails with every missing thing as a finding."""
     order = call.order
     manifest = load_manifest(order.manifest)
+    # A token keeps the roles it was made with for an hour; a right granted since must count now.
+    await context.identity.forget(order.tenant_id)
     looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
         ("rights in the tenant", _rights(context, order)),
         (

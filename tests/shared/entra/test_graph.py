@@ -19,6 +19,7 @@ from local.simulators.tenant import SimulatedTenant
 from shared.config import Settings
 from shared.entra.graph import BatchRequest, GraphClient, literal, quoted, relative, roles_of
 from shared.entra.identity import Identity
+from shared.entra.reactions import Gone
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from tests.shared.entra.conftest import Watch
 
@@ -126,6 +127,20 @@ async def test_a_next_page_without_tls_is_not_followed(
 def test_case_c4_nothing_is_ever_expanded() -> None:
     folder = Path(shared.entra.__file__).parent
     assert not [path.name for path in folder.glob("*.py") if "$expand" in path.read_text()]
+
+
+async def test_an_object_is_deleted_and_is_gone_the_second_time(
+    graph: GraphClient, watch: Watch
+) -> None:
+    made = await graph.post("applications", {"displayName": "short-lived"})
+    await graph.delete(f"applications/{made['id']}")
+    with pytest.raises(Gone):
+        await graph.delete(f"applications/{made['id']}")
+    assert watch.writes == [
+        "POST /applications",
+        "DELETE /applications/{id}",
+        "DELETE /applications/{id}",
+    ]
 
 
 # --- what goes wrong -----------------------------------------------------------------------------

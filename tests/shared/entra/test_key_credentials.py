@@ -123,6 +123,10 @@ def test_a_thumbprint_is_told_from_pem_in_base64_too() -> None:
     assert thumbprint(entry(key=base64.b64encode(pem).decode())) == OURS.thumbprint
 
 
+def test_a_key_that_is_not_base64_has_no_thumbprint() -> None:
+    assert thumbprint(entry(key="not base64!")) is None
+
+
 def test_a_thumbprint_is_never_taken_from_the_custom_identifier() -> None:
     assert thumbprint({**entry(key=None), "customKeyIdentifier": OURS.thumbprint}) is None
 

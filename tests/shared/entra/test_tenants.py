@@ -112,7 +112,7 @@ async def test_case_c12_a_vanity_domain_is_resolved(
     assert await resolve_tenant(settings, http, tenant.default_domain) == tenant.id
 
 
-@pytest.mark.parametrize("name", [str(uuid4()), "nobody.onmicrosoft.com"])
+@pytest.mark.parametrize("name", ["00000000-1111-4222-8333-444444444444", "nobody.onmicrosoft.com"])
 async def test_a_tenant_that_does_not_exist_is_not_found(
     name: str, settings: Settings, http: httpx.AsyncClient
 ) -> None:

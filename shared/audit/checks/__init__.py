@@ -1,0 +1,1 @@
+"""What is compared, a module for each thing. All of it is pure."""

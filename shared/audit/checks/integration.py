@@ -1,0 +1,94 @@
+"""Mondoo's side: the integration is there, active, has our certificate and scans.
+
+Only what somebody should look at is a finding: messages of the kind INFO, and those that a user has
+put aside in the Console, are none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from shared.audit.deviations import Deviation, deviation
+from shared.models import MARK_LABEL, TenantRecord
+from shared.mondoo.integrations import Integration, Message
+
+CERTIFICATE_LABEL = "certificate-thumbprint"
+"""The label that says which certificate Mondoo was given; the onboarding writes it."""
+
+_WORKING = frozenset({"ACTIVE", "WARNING"})
+_GONE = frozenset({"DELETED", "MISSING"})
+
+
+def given_certificate(integration: Integration | None) -> str | None:
+    """The thumbprint of the certificate that Mondoo has, as its label tells."""
+    return integration.labels.get(CERTIFICATE_LABEL) if integration is not None else None
+
+
+def integration(
+    found: Integration | None, record: TenantRecord, *, now: datetime, overdue: timedelta
+) -> Iterator[Deviation]:
+    """What is wrong with the integration and its last scan."""
+    if found is None or found.status in _GONE:
+        shown = record.integration or "none was ever made"
+        yield deviation(
+            "integration_missing",
+            record.integration or f"tenant {record.tenant_id}",
+            f"the tenant has no integration in Mondoo ({shown})",
+        )
+        return
+    if found.labels.get(MARK_LABEL[0]) != MARK_LABEL[1]:
+        yield deviation(
+            "integration_not_ours", found.mrn, f"integration {found.name!r} lacks our label"
+        )
+    yield from _status(found)
+    given = given_certificate(found)
+    if record.certificate is not None and given not in (None, record.certificate.thumbprint):
+        yield deviation(
+            "integration_certificate_differs",
+            found.mrn,
+            f"Mondoo was given the certificate {given}, and {record.certificate.thumbprint} is on"
+            " record",
+        )
+    if not found.paused:
+        yield from _scans(found, now, overdue)
+
+
+def _status(found: Integration) -> Iterator[Deviation]:
+    if found.paused:
+        yield deviation("integration_paused", found.mrn, f"integration {found.name!r} is paused")
+    elif found.status == "ERROR":
+        yield deviation("integration_error", found.mrn, f"integration {found.name!r} is in error")
+    elif found.status not in _WORKING:
+        yield deviation(
+            "integration_not_active",
+            found.mrn,
+            f"the status of integration {found.name!r} is {found.status}",
+        )
+
+
+def _scans(found: Integration, now: datetime, overdue: timedelta) -> Iterator[Deviation]:
+    finished = found.scan_finished
+    since = finished or found.created
+    if since is not None and now - since > overdue:
+        when = f"at {finished:%Y-%m-%d %H:%M} UTC" if finished is not None else "never"
+        yield deviation("scan_overdue", found.mrn, f"the last scan finished {when}")
+    seen: set[str] = set()
+    for message in found.messages:
+        identity = _identity(message)
+        if message.matters and identity not in seen:
+            seen.add(identity)
+            yield deviation(
+                "scan_error" if message.status == "ERROR" else "scan_warning",
+                message.identifier or "scan",
+                message.text,
+                identity=identity,
+                not_scanned=message.identifier or None,
+            )
+
+
+def _identity(message: Message) -> str:
+    """The message's own identifier; where several share one, the text tells them apart."""
+    digest = hashlib.sha256(message.text.encode()).hexdigest()[:12]
+    return f"{message.identifier}:{digest}" if message.identifier else digest

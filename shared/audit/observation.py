@@ -1,0 +1,77 @@
+"""One look at everything that an audit compares: the tenant, the vault, the Mondoo integration.
+
+The three are asked side by side; a tenant without drift takes one Graph request, one of the vault
+and one of Mondoo. If any of them cannot be read the audit has failed: a read that fails is never
+taken for "there is none".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from shared.context import Context
+from shared.entra.inventory import Inventory, KnownIds, own_object_id, take_inventory
+from shared.errors import Refused
+from shared.manifest import Manifest
+from shared.models import TenantRecord
+from shared.mondoo import integrations
+from shared.mondoo.integrations import Integration
+from shared.vault.certificates import StoredCertificate
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen. ``certificate`` is what the vault holds under the recorded name; it and
+    ``integration`` are None where the record names none, or where there is none any more."""
+
+    inventory: Inventory
+    certificate: StoredCertificate | None
+    integration: Integration | None
+
+
+async def observe(context: Context, record: TenantRecord, manifest: Manifest) -> Observation:
+    """Look at everything.
+
+    Raises:
+        OnboardingError: something could not be read; a refusal goes before a mere wait.
+    """
+    answers = await asyncio.gather(
+        _inventory(context, record, manifest),
+        _certificate(context, record),
+        _integration(context, record),
+        return_exceptions=True,
+    )
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
+    if failures:
+        raise next((each for each in failures if isinstance(each, Refused)), failures[0])
+    inventory, certificate, integration = answers
+    assert isinstance(inventory, Inventory)
+    assert certificate is None or isinstance(certificate, StoredCertificate)
+    assert integration is None or isinstance(integration, Integration)
+    return Observation(inventory, certificate, integration)
+
+
+async def _inventory(context: Context, record: TenantRecord, manifest: Manifest) -> Inventory:
+    graph = context.graph(record.tenant_id)
+    ours = await own_object_id(context.identity.credential_for(record.tenant_id), graph.scope)
+    known = KnownIds(record.app_id, record.application_object_id, record.service_principal_id)
+    return await take_inventory(graph, manifest, known, our_object_id=ours)
+
+
+async def _certificate(context: Context, record: TenantRecord) -> StoredCertificate | None:
+    if record.certificate is None:
+        return None
+    return await context.vault.read(record.certificate.name)
+
+
+async def _integration(context: Context, record: TenantRecord) -> Integration | None:
+    if record.integration is None:
+        return None
+    try:
+        # By its MRN: a list of a space with thousands of tenants would be read for each of them.
+        return await integrations.read(context.mondoo, record.integration)
+    except Refused as error:
+        if error.code != "mondoo_not_found":
+            raise
+        return None
