@@ -6,17 +6,17 @@ The settings are read once, now: the app does not start with settings that are m
 import os
 
 import azure.durable_functions as df
-import azure.functions as func
 
 from shared.config import load_settings
 from shared.context import Context
+from shared.triggers.access import auth_level
 from shared.triggers.durable import durable_functions
 from shared.triggers.health import health_functions
 from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
 
-app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+app = df.DFApp(http_auth_level=auth_level(context.settings))
 app.register_functions(tenant_functions(context))
 app.register_functions(health_functions())
 app.register_functions(durable_functions(context))

@@ -35,9 +35,17 @@ class IdentityKind(StrEnum):
     AZURE_CLI = "azure-cli"
 
 
+class Authentication(StrEnum):
+    """What callers of the HTTP interface bring; see `shared.triggers.access`."""
+
+    KEYS = "keys"
+    ENTRA = "entra"
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Every setting, checked. Urls have no trailing slash."""
+    """Every setting, checked. Urls have no trailing slash. ``platform_authenticates``: App Service
+    says that its authentication stands in front (its own variable, not a setting of ours)."""
 
     cloud: Cloud
     trusted_ca_file: Path | None
@@ -56,6 +64,8 @@ class Settings:
     certificate_validity_days: int
     waits: WaitPolicy
     event_topic_endpoint: str | None
+    authentication: Authentication
+    platform_authenticates: bool
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,10 @@ SETTINGS: tuple[Setting, ...] = (
         " application, no secret), `certificate` (multi-tenant application), `azure-cli`",
         "managed-identity",
     ),
-    Setting("HOME_TENANT_ID", "our own tenant; needed unless `IDENTITY` is `azure-cli`"),
+    Setting(
+        "HOME_TENANT_ID",
+        "our own tenant; needed unless `IDENTITY` is `azure-cli` and `AUTHENTICATION` `keys`",
+    ),
     Setting("MANAGED_IDENTITY_CLIENT_ID", "user-assigned managed identity; `federated` needs it"),
     Setting("ONBOARDING_CLIENT_ID", "multi-tenant application; `federated`, `certificate` need it"),
     Setting("ONBOARDING_CERTIFICATE", "its certificate in the vault; `certificate` needs it"),
@@ -101,6 +114,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
     Setting("SCAN_DEADLINE_SECONDS", "how long to wait for Mondoo's first scan", "3600"),
     Setting("EVENT_TOPIC_ENDPOINT", "Event Grid topic that is told of results"),
+    Setting(
+        "AUTHENTICATION",
+        "what callers bring: `keys` (a function key), or `entra` (a token with the role Operator or"
+        " Reader, checked by App Service in front of the app)",
+        "keys",
+    ),
 )
 
 
@@ -125,12 +144,16 @@ class _Reader:
         identity = self._choice("IDENTITY", {kind.value: kind for kind in IdentityKind})
         federated = identity in (IdentityKind.FEDERATED, IdentityKind.CERTIFICATE)
         ours = identity is not None and identity is not IdentityKind.AZURE_CLI
+        authentication = self._choice(
+            "AUTHENTICATION", {kind.value: kind for kind in Authentication}
+        )
+        entra = authentication is Authentication.ENTRA
         policies = self._read("MONDOO_POLICIES") or ""
         settings = Settings(
             cloud=self._cloud(),
             trusted_ca_file=self._file("TRUSTED_CA_FILE"),
             identity=identity or IdentityKind.MANAGED_IDENTITY,
-            home_tenant_id=self._typed("HOME_TENANT_ID", Guid, needed_by=ours and "IDENTITY"),
+            home_tenant_id=self._typed("HOME_TENANT_ID", Guid, needed_by=ours or entra),
             managed_identity_client_id=self._typed(
                 "MANAGED_IDENTITY_CLIENT_ID",
                 Guid,
@@ -163,6 +186,8 @@ class _Reader:
                 scan_deadline=self._number("SCAN_DEADLINE_SECONDS", 1, 86_400),
             ),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
+            authentication=authentication or Authentication.KEYS,
+            platform_authenticates=self._environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         )
         if settings.waits.longest < settings.waits.first:
             self._problems.append("POLL_LONGEST_SECONDS is shorter than POLL_FIRST_SECONDS")

@@ -17,6 +17,7 @@ from shared.models import StepCall, from_json, to_json
 from shared.onboarding.orchestrator import ONBOARD, RECORD_ACTIVITY, RecordCall, onboard
 from shared.onboarding.steps import STEPS, StepDefinition, record, run_step
 from shared.onboarding.steps.outcome import outcome_of
+from shared.telemetry import operation_ended, step_ended
 
 Activity = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -38,6 +39,9 @@ def durable_functions(context: Context) -> df.Blueprint:
             result = await record.run(context, known.order, known.facts, known.operation)
         except (NotYet, OutcomeUnknown, Refused) as error:
             result = outcome_of(error)
+        step_ended(known.order.tenant_id, known.operation.id, "record", result)
+        if result.wait is None:
+            operation_ended(known.operation, known.facts.certificate, context.now())
         return to_json(result)
 
     _register(blueprint, RECORD_ACTIVITY, record_tenant)
@@ -46,7 +50,10 @@ def durable_functions(context: Context) -> df.Blueprint:
 
 def _activity(context: Context, definition: StepDefinition) -> Activity:
     async def run(call: dict[str, Any]) -> Any:
-        return to_json(await run_step(definition, context, from_json(call, StepCall)))
+        known = from_json(call, StepCall)
+        result = await run_step(definition, context, known)
+        step_ended(known.order.tenant_id, known.order.operation_id, definition.name, result)
+        return to_json(result)
 
     return run
 

@@ -54,7 +54,9 @@ class TestNoSecret:
     def test_no_template_reads_a_key_or_takes_a_secret(self) -> None:
         for name in templates():
             assert not re.search(r"\blist(Keys|AccountSas|ServiceSas|Secrets)\b", code(name)), name
-            assert not re.search(r"\bgetSecret\b|AccountKey|SharedAccessKey|\?sv=", code(name)), name
+            assert not re.search(r"\bgetSecret\b|AccountKey|SharedAccessKey|\?sv=", code(name)), (
+                name
+            )
             assert "@secure" not in code(name), name
 
     def test_connections_go_by_identity(self) -> None:
@@ -81,9 +83,9 @@ class TestNoSecret:
         for name in templates():
             for output, told in template(name).get("outputs", {}).items():
                 seen = " ".join([output, *words(told["value"])])
-                assert not re.search(r"(?i)secret|password|connectionstring|key(?!_?vault)", seen), (
-                    f"{name}: {output}"
-                )
+                assert not re.search(
+                    r"(?i)secret|password|connectionstring|key(?!_?vault)", seen
+                ), f"{name}: {output}"
                 assert told["type"] == "string"
 
     def test_applications_have_neither_secret_nor_certificate(self) -> None:
