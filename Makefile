@@ -44,8 +44,7 @@ infra-check: $(READY) ## checkov over infra/, in an environment of its own (a mi
 	$(RUN) -m tests.infra.gate
 
 docs: $(READY) ## write the documentation that is made from the code
-	$(RUN) -m shared.runbook docs/runbook.md
-	$(RUN) -m shared.manifest.document docs/permissions.md
+	$(RUN) -m local docs
 
 format: $(READY) ## put the code in shape
 	$(VENV)/bin/ruff format .

@@ -1,4 +1,4 @@
-"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run, package."""
+"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run, package, docs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def main() -> int:
             from local.run import run
 
             return run()
+        case ["docs"]:
+            from local.documents import write
+
+            return write()
         case ["package"]:
             from local.package import package
 

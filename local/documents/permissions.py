@@ -5,9 +5,6 @@ python -m shared.manifest.document docs/permissions.md
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from shared.manifest import Manifest, load_manifest, manifest_names
 
 _INTRODUCTION = """\
@@ -40,7 +37,3 @@ def _chapter(manifest: Manifest) -> str:
     for role in manifest.directory_roles:
         lines.append(f"| {role.name} | directory role | {role.reason} | {role.without_it} | read |")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(as_markdown(), encoding="utf-8")
