@@ -25,7 +25,7 @@ from shared.vault.certificates import Vault
 from shared.webhook import Webhook
 
 if TYPE_CHECKING:
-    from shared.entra.graph import GraphClient
+    from shared.entra.graph import GraphClient, GraphConnections
 
 HTTP_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds. Every answer that we wait for in one request comes well within; longer waits are
@@ -38,6 +38,7 @@ class Context:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._graphs: dict[str, GraphClient] = {}
+        self._graph_connections: GraphConnections | None = None
 
     def now(self) -> datetime:
         """The time, UTC. Activities use it; orchestrators have their own clock."""
@@ -91,17 +92,22 @@ class Context:
         """Microsoft Graph in one tenant, as ourselves."""
         if tenant_id not in self._graphs:
             # The Graph SDK takes half a second to import; a start that needs none shall not pay.
-            from shared.entra.graph import GraphClient
+            from shared.entra.graph import GraphClient, GraphConnections
 
+            if self._graph_connections is None:
+                self._graph_connections = GraphConnections(self.settings)
             credential = self.identity.credential_for(tenant_id)
-            self._graphs[tenant_id] = GraphClient(self.settings, credential, tenant_id)
+            self._graphs[tenant_id] = GraphClient(
+                self.settings, credential, tenant_id, self._graph_connections
+            )
         return self._graphs[tenant_id]
 
     async def aclose(self) -> None:
         """Close every client that was built."""
-        for graph in self._graphs.values():
-            await graph.aclose()
         self._graphs.clear()
+        connections, self._graph_connections = self._graph_connections, None
+        if connections is not None:
+            await connections.aclose()
         built = self.__dict__
         for listener in built.pop("audit_listeners", [])[1:]:
             await listener.aclose()

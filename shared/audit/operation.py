@@ -199,9 +199,9 @@ def _summary(report: AuditReport) -> StepResult:
     made = sum(change.outcome is Outcome.CHANGED for change in report.changes)
     unsure = [change for change in report.changes if change.outcome.stops]
     if planned:
-        message += f"; {planned} changes would be made"
+        message += f"; {_times(planned)} would be made"
     if made:
-        message += f"; {made} changes were made"
+        message += f"; {_times(made)} made"
     shown = [finding for finding in report.findings if finding.severity is not Severity.INFO]
     facts = {"wouldChange": planned, "changed": made, "status": report.status.value}
     if report.failure is not None or unsure:
@@ -224,6 +224,10 @@ def _summary(report: AuditReport) -> StepResult:
         findings=_brief(shown),
         facts=facts,
     )
+
+
+def _times(count: int) -> str:
+    return "1 change" if count == 1 else f"{count} changes"
 
 
 def _brief(findings: list[Finding]) -> list[Finding]:

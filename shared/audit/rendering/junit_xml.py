@@ -1,7 +1,8 @@
 """Reports as JUnit XML: for pipelines, and for `cnspec upload --format junit`.
 
 A tenant is a suite, and every kind of finding is a case, so that a pipeline sees what was checked
-and not only what is wrong. The names are made of ids alone (tenant id, code, key of the finding):
+and not only what is wrong; with all tenants in one file, cases that passed are left out, or there
+would be fifty for each. The names are made of ids alone (tenant id, code, key of the finding):
 they stay the same from run to run, whatever a tenant is called, and so does the id that cnspec
 derives from suite, class and name.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -41,12 +42,12 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def tenant_junit(report: AuditReport) -> bytes:
     """One tenant's report."""
-    return _document([_suite(report)])
+    return _document([_suite(report, entries())])
 
 
 def fleet_junit(fleet: FleetReport) -> bytes:
     """All tenants: a suite each, those that were never audited too."""
-    suites = [_suite(report) for report in fleet.reports]
+    suites = [_suite(report, ()) for report in fleet.reports]
     suites += [_not_audited(tenant) for tenant in fleet.not_audited]
     return _document(suites)
 
@@ -61,7 +62,8 @@ def _document(suites: Iterable[Element]) -> bytes:
     return body
 
 
-def _suite(report: AuditReport) -> Element:
+def _suite(report: AuditReport, checked: Collection[str]) -> Element:
+    """A tenant's suite; ``checked`` are the codes that have a case also without a finding."""
     started, ended = report.started_at, report.finished_at
     suite = Element(
         "testsuite",
@@ -81,7 +83,7 @@ def _suite(report: AuditReport) -> Element:
             [failure.message, f"Fix: {failure.remediation}"],
         )
     if report.status is not AuditStatus.FAILED:
-        _checks(suite, report)
+        _checks(suite, report, checked)
     if report.changes:
         lines = [
             f"{change.outcome.value}: {change.action.value}: {change.subject}: {change.message}"
@@ -111,12 +113,12 @@ def _properties(suite: Element, report: AuditReport) -> None:
             SubElement(listed, "property", name=name, value=_legal(value))
 
 
-def _checks(suite: Element, report: AuditReport) -> None:
-    """A case for every kind of finding: one that passed, or one for each finding."""
+def _checks(suite: Element, report: AuditReport, checked: Collection[str]) -> None:
+    """A case for each finding, and one that passed for each other code in ``checked``."""
     by_code: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_code[finding.code].append(finding)
-    for code in dict.fromkeys((*entries(), *by_code)):
+    for code in dict.fromkeys((*checked, *by_code)):
         if code not in by_code:
             _case(suite, code, code)
         for finding in by_code[code]:

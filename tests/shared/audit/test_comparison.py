@@ -31,6 +31,7 @@ from shared.entra.key_credentials import thumbprint_of
 from shared.manifest import AppRoleKey, load_manifest
 from shared.models import MARK_LABEL, Finding, Severity
 from shared.mondoo.integrations import Message
+from shared.onboarding.steps.integration import THUMBPRINT_LABEL
 from shared.vault.certificates import StoredCertificate
 from tests.shared.audit.pictures import (
     APP_ID,
@@ -81,7 +82,7 @@ def test_a_picture_in_which_everything_is_right_leads_to_no_finding() -> None:
 @pytest.mark.parametrize("role", [True, False], ids=["role", "no role"])
 @pytest.mark.parametrize("enabled", [True, False], ids=["enabled", "disabled"])
 @pytest.mark.parametrize(("wanted", "declared", "granted"), list(product([True, False], repeat=3)))
-def test_every_combination_of_wanted_declared_granted_role_and_disabled(
+def test_case_d2_every_combination_of_wanted_declared_granted_role_and_disabled(
     wanted: bool, declared: bool, granted: bool, role: bool, enabled: bool
 ) -> None:
     key = WANTED if wanted else UNWANTED
@@ -483,3 +484,7 @@ def test_what_was_seen_in_another_order_leads_to_the_same_report() -> None:
 def test_findings_name_the_application_by_its_id() -> None:
     finding = only(Picture(tags=()).compared())
     assert APP_ID in finding.message
+
+
+def test_the_label_that_tells_mondoos_certificate_is_the_one_that_onboarding_writes() -> None:
+    assert CERTIFICATE_LABEL == THUMBPRINT_LABEL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+
 import msgspec
 import pytest
 
@@ -10,11 +12,12 @@ from local.simulators.tenant import new_id
 from shared.audit.catalogue import EVERYTHING, Repairable, entry_of
 from shared.audit.report import Action, AuditReport, AuditStatus
 from shared.audit.steps import audit_tenant, followed
+from shared.config import Settings
 from shared.context import Context
 from shared.entra.graph import GraphClient
-from shared.errors import NotYet
+from shared.errors import NotYet, Refused
 from shared.manifest import load_manifest
-from shared.models import MARK, Outcome, RepairPolicy
+from shared.models import MARK, Outcome, RepairPolicy, Severity
 from tests.shared.audit import drifts
 from tests.shared.audit.conftest import NAME, NEWEST, AuditedTenant, Stand
 from tests.shared.audit.drifts import DRIFTS, WANTED, Drift
@@ -39,6 +42,37 @@ def put(here: AuditedTenant, *names: str) -> None:
     for name in names:
         drift = next(each for each in DRIFTS if each.code == name)
         here.drift(drift.put, here)
+
+
+class Meanwhile(Context):
+    """Something happens between the first reading and the repair."""
+
+    def __init__(self, settings: Settings, event: Callable[[], object]) -> None:
+        super().__init__(settings)
+        self._event = event
+        self._asked = 0
+
+    def graph(self, tenant_id: str) -> GraphClient:
+        self._asked += 1
+        if self._asked == 2:  # once for each reading and each repair
+            self._event()
+        return super().graph(tenant_id)
+
+
+@pytest.fixture
+async def meanwhile(
+    stand: Stand,
+) -> AsyncIterator[Callable[[Callable[[], object]], Context]]:
+    """Makes a context in which something happens between reading and repair."""
+    made: list[Context] = []
+
+    def make(event: Callable[[], object]) -> Context:
+        made.append(Meanwhile(stand.settings, event))
+        return made[-1]
+
+    yield make
+    for context in made:
+        await context.aclose()
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -125,7 +159,17 @@ async def test_case_c8_the_role_is_recognised_by_the_tenants_own_definition(
     assert (await audit(context, here)).findings == []
 
 
-async def test_case_c9_a_role_that_someone_else_assigned_meanwhile_is_no_failure(
+async def test_case_c9_a_role_that_someone_else_assigns_meanwhile_is_no_failure(
+    meanwhile: Callable[[Callable[[], object]], Context], here: AuditedTenant
+) -> None:
+    here.drift(drifts._unassign, here)
+    context = meanwhile(lambda: here.drift(here.tenant.assign_role, here.app))
+    report = await audit(context, here, REPAIR)
+    assert [change.outcome for change in report.changes] == [Outcome.CHANGED]
+    assert report.findings == []
+
+
+async def test_case_c9_a_role_that_exists_by_answer_only_is_not_called_assigned(
     context: Context, here: AuditedTenant
 ) -> None:
     here.drift(drifts._unassign, here)
@@ -138,7 +182,7 @@ async def test_case_c9_a_role_that_someone_else_assigned_meanwhile_is_no_failure
     report = await audit(context, here, REPAIR)
     [change] = report.changes
     assert change.action is Action.ASSIGN_ROLE
-    assert change.outcome is Outcome.UNKNOWN, "reading does not show it, whatever was answered"
+    assert change.outcome is Outcome.UNKNOWN
     assert codes(report) == {"directory_role_missing"}
 
 
@@ -209,6 +253,22 @@ async def test_case_d15_a_switch_that_this_cloud_does_not_know_is_ignored(
         here.fault(one, times=reads_before)
         here.fault(one, status=400, code="BadRequest", message="no property named 'isDisabled'")
     assert (await audit(context, here)).findings == []
+
+
+async def test_case_d17_owners_and_every_kind_of_credential_are_looked_at(
+    context: Context, here: AuditedTenant
+) -> None:
+    put(here, "owner_unknown", "federated_credential", "secret", "certificate_clutter")
+    report = await audit(context, here)
+    severities = {finding.code: finding.severity for finding in report.findings}
+    assert severities == {
+        "owner_unknown": Severity.MEDIUM,
+        "federated_credential": Severity.HIGH,
+        "secret": Severity.HIGH,
+        "certificate_clutter": Severity.LOW,
+    }
+    [trust] = [each for each in report.findings if each.code == "federated_credential"]
+    assert "https://token.actions.githubusercontent.com" in trust.message
 
 
 async def test_roles_that_the_tenant_has_no_licence_to_schedule_are_no_finding(
@@ -287,6 +347,15 @@ async def test_a_vault_or_a_mondoo_that_does_not_answer_fails_the_audit_too(
     here.fault(operation, service=service, tenant=None, times=None, status=503)
     with pytest.raises(NotYet):
         await audit(context, here, ENFORCE)
+
+
+async def test_a_tenant_that_has_withdrawn_its_consent_cannot_be_audited(
+    context: Context, here: AuditedTenant
+) -> None:
+    ours = here.tenant.service_principals[here.our_object_id]
+    here.drift(here.tenant.delete_service_principal, ours)
+    with pytest.raises(Refused):
+        await audit(context, here)
 
 
 # --- repairing -----------------------------------------------------------------------------------
@@ -414,6 +483,18 @@ async def test_other_credentials_survive_when_ours_is_registered_again(
     assert before < {key.key_id for key in here.app.key_credentials}
 
 
+async def test_case_e10_expired_strangers_keep_ours_out_until_they_may_be_removed(
+    context: Context, here: AuditedTenant
+) -> None:
+    put(here, "certificate_clutter")
+    here.drift(drifts._lose_key, here)
+    here.drift(setattr, here.tenant.switches, "reject_expired_keys", True)
+    report = await audit(context, here, REPAIR)
+    [change] = report.changes
+    assert (change.outcome, change.code) == (Outcome.UNKNOWN, "key_dates_refused")
+    assert (await audit(context, here, ENFORCE)).findings == []
+
+
 async def test_the_certificate_that_mondoo_still_has_is_reported_and_stays(
     context: Context, here: AuditedTenant
 ) -> None:
@@ -494,28 +575,14 @@ async def test_a_change_that_cannot_be_seen_yet_is_not_called_done(
 
 
 async def test_changes_are_reported_even_when_reading_again_fails(
-    context: Context, here: AuditedTenant, stand: Stand
+    meanwhile: Callable[[Callable[[], object]], Context], here: AuditedTenant
 ) -> None:
     put(here, "secret")
 
-    class Breaking(Context):
-        """Reading fails from the moment at which the repair begins."""
+    def break_reading() -> None:
+        here.fault("GET /organization", times=None, status=503, headers={"Retry-After": "60"})
 
-        asked = 0
-
-        def graph(self, tenant_id: str) -> GraphClient:
-            self.asked += 1
-            if self.asked == 2:
-                here.fault(
-                    "GET /organization", times=None, status=503, headers={"Retry-After": "60"}
-                )
-            return super().graph(tenant_id)
-
-    breaking = Breaking(stand.settings)
-    try:
-        report = await audit(breaking, here, ENFORCE)
-    finally:
-        await breaking.aclose()
+    report = await audit(meanwhile(break_reading), here, ENFORCE)
     [change] = report.changes
     assert (change.outcome, change.code) == (Outcome.UNKNOWN, "change_not_visible")
     assert report.failure is not None
