@@ -139,19 +139,23 @@ class GraphConnections:
 
 
 class GraphClient:
-    """Graph in one tenant, as one credential. The connections are whose they were given."""
+    """Graph in one tenant, as one credential.
+
+    Without ``connections`` it opens some of its own, and is to be closed.
+    """
 
     def __init__(
         self,
         settings: Settings,
         credential: AsyncTokenCredential,
         tenant_id: str,
-        connections: GraphConnections,
+        connections: GraphConnections | None = None,
     ) -> None:
         self.tenant_id = tenant_id
         self._settings = settings
         self._credential = credential
-        self._connections = connections
+        self._owns = connections is None
+        self._connections = connections or GraphConnections(settings)
         self._root = f"{settings.cloud.graph}/{API_VERSION}"
         self._transport: GraphTransport | None = None
 
@@ -159,6 +163,12 @@ class GraphClient:
     def scope(self) -> str:
         """What tokens are asked for."""
         return f"{self._settings.cloud.graph}/.default"
+
+    async def aclose(self) -> None:
+        """Close connections of its own; the credential belongs to `shared.entra.identity`."""
+        self._transport = None
+        if self._owns:
+            await self._connections.aclose()
 
     async def token_roles(self) -> frozenset[str]:
         """The application permissions in our own token: its ``roles`` claim."""

@@ -72,7 +72,11 @@ class _Seeding:
         return [self._tenant(f"fleet{count:05}.onmicrosoft.com") for count in range(number)]
 
     def _tenant(self, domain: str) -> TenantRecord:
-        name, manifest, world = self.settings.application_name, self._manifest, self.simulators.world
+        name, manifest, world = (
+            self.settings.application_name,
+            self._manifest,
+            self.simulators.world,
+        )
         tenant = world.add_tenant(domain)
         ours = tenant.service_principal_by_app_id(world.home_app.app_id)
         assert ours is not None
