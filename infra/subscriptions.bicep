@@ -11,7 +11,7 @@ param functions array
 // One line for each function with an Event Grid trigger; tests/infra holds the app against it.
 var topicSubscriptions = [
   {
-    function: 'tenant_added'
+    function: 'tenant_added_event'
     types: [
       'io.mondoo.onboarding.tenant.added'
     ]

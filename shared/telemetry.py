@@ -16,7 +16,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from shared.models import CertificateReference, Operation, StepResult
+from shared.models import Operation, StepResult, tenant_of_operation
 
 _log = logging.getLogger("onboarding")
 
@@ -53,8 +53,9 @@ class RequestEntry(Struct, frozen=True, tag_field="event", tag="request"):
     caller: str
 
 
-def step_ended(tenant_id: str, operation_id: str, step: str, result: StepResult) -> None:
+def step_ended(operation_id: str, step: str, result: StepResult) -> None:
     """Log how a call of a step ended."""
+    tenant_id = tenant_of_operation(operation_id) or ""
     outcome = result.outcome.value if result.wait is None else "waiting"
     _write(
         StepEntry(tenant_id, operation_id, step, outcome, result.code, len(result.findings)),
@@ -63,7 +64,7 @@ def step_ended(tenant_id: str, operation_id: str, step: str, result: StepResult)
 
 
 def operation_ended(
-    operation: Operation, certificate: CertificateReference | None, now: datetime
+    operation: Operation, certificate_expires: datetime | None, now: datetime
 ) -> None:
     """Log how an operation ended; ``operation`` has its final status."""
     stopped = next((step for step in operation.steps if step.outcome and step.outcome.stops), None)
@@ -75,7 +76,7 @@ def operation_ended(
             status=operation.status.value,
             seconds=round((now - operation.started_at).total_seconds(), 1),
             code=stopped.code if stopped else None,
-            certificate_expires=certificate.not_after if certificate else None,
+            certificate_expires=certificate_expires,
         ),
         logging.WARNING if stopped else logging.INFO,
     )

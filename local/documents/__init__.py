@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from local.documents import permissions, runbook
+from shared.audit import catalogue
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 
 
 def documents() -> dict[str, str]:
     """Each document by its name in docs/."""
-    return {"permissions.md": permissions.as_markdown(), "runbook.md": runbook.as_markdown()}
+    return {
+        "findings.md": catalogue.as_markdown(),
+        "permissions.md": permissions.as_markdown(),
+        "runbook.md": runbook.as_markdown(),
+    }
 
 
 def write() -> int:

@@ -58,7 +58,8 @@ _INTRODUCTION = """\
 
 Codes are in the `code` of a step (`GET /api/operations/{id}`), of a finding, of a problem that the
 interface answers, and of log lines (saved query *Failures by code*). A remedy is told there too,
-with names and ids filled in; here they stand as "…". Findings of audits are on a page of their own.
+with names and ids filled in; here they stand as "…". Findings of audits are on
+a page of their own, [findings.md](findings.md).
 """
 
 

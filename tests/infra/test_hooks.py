@@ -164,7 +164,7 @@ class TestGrantingRights:
 
 class TestSubscribing:
     def test_the_subscriptions_of_the_functions_there_are_deployed(self, shell: Shell) -> None:
-        shell.change(functions=["health", "tenant_added"])
+        shell.change(functions=["health", "tenant_added_event"])
         code, told = shell.run(
             "subscribe_events.py",
             AZURE_RESOURCE_GROUP="rg-test",
@@ -175,7 +175,7 @@ class TestSubscribing:
         )
         assert code == 0, told
         (deployment,) = [call for call in shell.state["calls"] if call[0] == "deployment"]
-        assert 'functions=["health", "tenant_added"]' in deployment
+        assert 'functions=["health", "tenant_added_event"]' in deployment
         assert "functionAppName=func-test" in deployment
 
 

@@ -13,7 +13,6 @@ import msgspec
 import pytest
 
 from shared.models import (
-    CertificateReference,
     Finding,
     Operation,
     OperationKind,
@@ -51,7 +50,7 @@ def everything(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_step_that_failed_is_a_warning_with_its_code(caplog: pytest.LogCaptureFixture) -> None:
     finding = Finding("x_y", Severity.HIGH, "subject", "message", "remedy")
     result = StepResult(Outcome.FAILED, "text", "right_missing", "Grant it.", [finding])
-    step_ended(TENANT, ID, "preflight", result)
+    step_ended(ID, "preflight", result)
     assert lines(caplog) == [
         (
             logging.WARNING,
@@ -69,7 +68,7 @@ def test_a_step_that_failed_is_a_warning_with_its_code(caplog: pytest.LogCapture
 
 
 def test_a_step_that_will_be_called_again_is_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    step_ended(TENANT, ID, "sign-in", StepResult(Outcome.UNKNOWN, "…", "not_replicated", wait=3.0))
+    step_ended(ID, "sign-in", StepResult(Outcome.UNKNOWN, "…", "not_replicated", wait=3.0))
     ((level, entry),) = lines(caplog)
     assert (level, entry["outcome"]) == (logging.INFO, "waiting")
 
@@ -85,10 +84,8 @@ def test_an_operation_says_how_long_it_took_and_until_when_its_certificate_is_go
         START,
         [Step("preflight", Outcome.PASSED), Step("sign-in", Outcome.FAILED, "", "sign_in_refused")],
     )
-    certificate = CertificateReference(
-        "https://vault.example", "name", "1", "AB", START, datetime(2027, 11, 24, tzinfo=UTC)
-    )
-    operation_ended(operation, certificate, datetime(2026, 11, 24, 5, 1, 30, tzinfo=UTC))
+    expires = datetime(2027, 11, 24, tzinfo=UTC)
+    operation_ended(operation, expires, datetime(2026, 11, 24, 5, 1, 30, tzinfo=UTC))
     assert lines(caplog) == [
         (
             logging.WARNING,
