@@ -28,9 +28,7 @@ def test_a_document_is_what_the_code_says_today(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == documents()[name], "run: make docs"
 
 
-def test_every_code_that_a_test_of_the_product_expects_is_in_the_runbook_or_among_the_findings() -> (
-    None
-):
+def test_every_code_that_a_test_of_the_product_expects_is_documented() -> None:
     known = {condition.code for condition in conditions()} | set(entries())
     expected: dict[str, str] = {}
     for folder in ("shared", "end_to_end"):
