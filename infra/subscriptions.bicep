@@ -43,7 +43,7 @@ resource vaultEvents 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: vaultEventsName
 }
 
-resource topicDeliveries 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-15' = [for each in filter(topicSubscriptions, each => contains(functions, each.function)): {
+resource topicDeliveries 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-15' = [for each in filter(topicSubscriptions, one => contains(functions, one.function)): {
   parent: topic
   name: replace(each.function, '_', '-')
   properties: {
@@ -78,7 +78,7 @@ resource topicDeliveries 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-
   }
 }]
 
-resource vaultDeliveries 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = [for each in filter(vaultSubscriptions, each => contains(functions, each.function)): {
+resource vaultDeliveries 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = [for each in filter(vaultSubscriptions, one => contains(functions, one.function)): {
   parent: vaultEvents
   name: replace(each.function, '_', '-')
   properties: {

@@ -102,14 +102,16 @@ class Gate:
 
     def _admitting(self, handler: Handler, allowed: set[Role]) -> Handler:
         @wraps(handler)
-        async def admitted(req: func.HttpRequest, **kwargs: Any) -> func.HttpResponse:
+        async def admitted(*args: Any, **kwargs: Any) -> func.HttpResponse:
             if self._settings.authentication is Authentication.ENTRA:
-                caller = self._caller(req.headers)
+                # By name in one version of the worker, by place in another.
+                request: func.HttpRequest = kwargs["req"] if "req" in kwargs else args[0]
+                caller = self._caller(request.headers)
                 held = caller.values("roles", caller.role_typ)
                 if not held & allowed:
                     raise _refused(held, allowed)
                 request_admitted(handler.__name__, min(caller.values("oid", _OBJECT_ID)))
-            return await handler(req=req, **kwargs)
+            return await handler(*args, **kwargs)
 
         return admitted
 
