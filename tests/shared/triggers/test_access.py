@@ -131,11 +131,15 @@ def test_with_keys_the_host_asks_and_the_gate_does_not() -> None:
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[LocalStack]:
-    """The whole app behind the platform's authentication, keys asked for as in the cloud."""
+def guarded(stack: LocalStack) -> Iterator[LocalStack]:
+    """The whole app behind the platform's authentication, keys asked for as in the cloud.
+
+    The shared stack is asked for so that this one starts later and stops earlier: the endpoint of
+    the managed identity is in the environment of the process, and each puts back what it found.
+    """
     settings = {"AUTHENTICATION": "entra", "WEBSITE_AUTH_ENABLED": "True"}
-    with LocalStack(auth=True, settings=settings) as stack:
-        yield stack
+    with LocalStack(auth=True, settings=settings) as running:
+        yield running
 
 
 def routes(stack: LocalStack) -> list[tuple[str, str, str]]:
