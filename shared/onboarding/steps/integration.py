@@ -15,10 +15,9 @@ from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
-from shared.mondoo.integrations import Integration
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 from shared.outcomes import ended, look_again
 
-THUMBPRINT_LABEL = "certificate-thumbprint"
 OPERATION_LABEL = "onboarding-operation"
 
 
