@@ -72,6 +72,7 @@ def _onboard(stack: LocalStack, client: httpx.Client, sample: Sample) -> Ending:
         )
         for service in SERVICES
     }
+    _coverage(operation)
     if operation["status"] != sample.status:
         wrong: str | None = f"ended {operation['status']} instead of {sample.status}"
     else:
@@ -105,6 +106,19 @@ def _follow(client: httpx.Client, location: str) -> dict[str, Any]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{location} did not end within {LONGEST_SECONDS} s")
         pause.wait(BETWEEN_LOOKS)
+
+
+def _coverage(operation: dict[str, Any]) -> None:
+    """What the first scan covers of each service, and why not more."""
+    stated = next(s.get("coverage", []) for s in operation["steps"] if s["name"] == "first-scan")
+    print("  coverage:" + ("" if stated else " none, since no scan was made"))
+    for service in stated:
+        reasons = "; ".join(
+            f"{cause['kind']}: {', '.join(cause.get('subjects', [])) or cause['message']}"
+            f" ({cause['code']})"
+            for cause in service.get("causes", [])
+        )
+        print(f"    {service['service']:<11} {service['state']:<12} {reasons}".rstrip())
 
 
 def _table(endings: list[Ending]) -> None:

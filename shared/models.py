@@ -94,8 +94,49 @@ class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     key: str | None = None
 
 
+class CoverageState(StrEnum):
+    """How much of a service the scan saw."""
+
+    SCANNED = "scanned"
+    PARTLY = "partly"
+    NOT_SCANNED = "not-scanned"
+
+
+class CauseKind(StrEnum):
+    """What keeps a service, or a part of it, from being scanned."""
+
+    PERMISSION = "permission"
+    ROLE = "role"
+    LICENCE = "licence"
+    CREDENTIAL = "credential"
+    APPLICATION = "application"  # disabled, deleted or blocked
+    OTHER = "other"
+
+
+class CoverageCause(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Why a service is not scanned in full; a finding of the same ``code`` holds the remedy.
+
+    ``subjects`` names the permissions, the role or the resource.
+    """
+
+    kind: CauseKind
+    code: str
+    message: str
+    subjects: list[str] = []
+
+
+class ServiceCoverage(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams`` or
+    ``intune``; without causes it is all of it."""
+
+    service: str
+    state: CoverageState
+    causes: list[CoverageCause] = []
+
+
 class Step(Struct, omit_defaults=True, rename="camel"):
-    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls."""
+    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls;
+    ``coverage`` is what the first scan says of each service."""
 
     name: str
     outcome: Outcome | None = None
@@ -103,6 +144,7 @@ class Step(Struct, omit_defaults=True, rename="camel"):
     code: str | None = None
     remediation: str | None = None
     findings: list[Finding] = []
+    coverage: list[ServiceCoverage] = []
     started_at: datetime | None = None
     finished_at: datetime | None = None
     attempts: int = 0
@@ -287,7 +329,9 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     scan_before: datetime | None = None
     scanned_at: datetime | None = None
     asset: str | None = None
+    grade: str | None = None
     console: str | None = None
+    coverage: list[ServiceCoverage] = []
 
 
 class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -300,6 +344,7 @@ class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
     code: str | None = None
     remediation: str | None = None
     findings: list[Finding] = []
+    coverage: list[ServiceCoverage] = []
     facts: dict[str, Any] = {}
     wait: float | None = None
 
@@ -317,7 +362,8 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven."""
+    the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
+    with its ``grade`` (A to F) and ``coverage`` as of the newest scan."""
 
     tenant_id: str
     state: TenantState
@@ -334,6 +380,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     certificate: CertificateReference | None = None
     integration: str | None = None
     console: str | None = None
+    asset: str | None = None
+    grade: str | None = None
+    coverage: list[ServiceCoverage] = []
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
 

@@ -134,6 +134,7 @@ def fill(step: Step, result: StepResult, now: datetime) -> None:
     step.code = result.code
     step.remediation = result.remediation
     step.findings = result.findings
+    step.coverage = result.coverage
     step.finished_at = now
 
 
