@@ -176,7 +176,9 @@ async def test_case_d1_grants_that_vanish_before_the_proof_are_not_reported_as_s
 async def test_case_d3_rights_that_look_sufficient_are_refused_naming_all_that_is_missing(
     rehearsal: Rehearsal,
 ) -> None:
-    tenant = rehearsal.add_tenant(rights={"Application.ReadWrite.All", "Directory.ReadWrite.All"})
+    tenant = rehearsal.add_tenant(
+        rights={"Application.ReadWrite.All", "Directory.ReadWrite.All"}
+    )
     before = picture(tenant)
     with Watch(rehearsal.simulators) as watch:
         operation = await rehearsal.onboard(tenant)
