@@ -37,6 +37,8 @@ from shared.mondoo.integrations import Message
 
 _NEEDS_ROLE = ("exchange", "teams")
 """Services that answer an application only if it holds a directory role."""
+FEW = 3
+"""So many permissions are told one by one; more than that are summed up."""
 _EFFECT = (
     "Tokens that were made before a grant live for an hour: wait, then send the request again."
 )
@@ -399,11 +401,14 @@ def _finding(cause: _Cause) -> Finding:
     names = ", ".join(cause.subjects)
     services = ", ".join(SERVICES[service] for service in cause.services)
     whole = len(cause.services) == len(SERVICES)
+    few = len(cause.subjects) <= FEW
+    place = "connection" if whole else services
     return Finding(
         code=cause.code,
         severity=cause.severity,
-        subject=names or ("connection" if whole else services),
+        subject=names if names and few else place,
         message=f"{names}: {cause.message}" if names else cause.message,
         remediation=cause.remediation,
-        not_scanned=cause.not_scanned or ("the whole tenant" if whole else services),
+        not_scanned=(few and cause.not_scanned)
+        or ("the whole tenant" if whole else services if cause.whole else f"parts of {services}"),
     )

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from shared.custom_status import status_of
 from shared.models import (
     Facts,
     OnboardingOrder,
@@ -113,7 +114,7 @@ def onboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     )
     operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
     operation.finished_at = _now(context)
-    context.set_custom_status(to_json(operation))
+    context.set_custom_status(status_of(operation))
     return to_json(operation)
 
 
@@ -178,7 +179,7 @@ def _run(
     pause = pace.first
     while True:
         step.attempts += 1
-        context.set_custom_status(to_json(operation))
+        context.set_custom_status(status_of(operation))
         try:
             answer = yield context.call_activity(activity, call)
         except Exception as error:  # noqa: BLE001 - the SDK raises a bare one for any failure
@@ -192,12 +193,12 @@ def _run(
             if result.wait is not None:
                 result = _exhausted(result, pace)
             fill(step, result, _now(context))
-            context.set_custom_status(to_json(operation))
+            context.set_custom_status(status_of(operation))
             return result
         if "facts" in call:
             call = call | {"facts": call["facts"] | learned}
         step.message, step.code = result.message[:LONGEST_MESSAGE], result.code
-        context.set_custom_status(to_json(operation))
+        context.set_custom_status(status_of(operation))
         wait = min(max(result.wait, pause), left)
         yield context.create_timer(_now(context) + timedelta(seconds=wait))
         pause = min(pause * 2, pace.longest)
