@@ -68,6 +68,13 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class PolicyAction(StrEnum):
+    """What a policy does in a Mondoo space."""
+
+    ACTIVE = "active"
+    PREVIEW = "preview"  # shown, and counts nothing
+
+
 class RepairPolicy(StrEnum):
     """What an audit may put right by itself."""
 
@@ -222,8 +229,9 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
 
     ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
-    taken over; without it such an application is only reported. Fields that are left out take
-    their value from the settings.
+    taken over; without it such an application is only reported. ``policySearch`` chooses policies
+    by words instead of, or besides, MRNs. Fields that are left out take their value from the
+    settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -231,6 +239,8 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     manifest: Annotated[str, Meta(max_length=60)] | UnsetType = UNSET
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
+    policy_search: Annotated[str, Meta(min_length=2, max_length=100)] | UnsetType = UNSET
+    policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: Guid | UnsetType = UNSET
 
 
@@ -243,6 +253,8 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     manifest: str
     application_name: str
     policies: list[str]
+    policy_search: str | None = None
+    policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: str | None = None
 
 

@@ -36,3 +36,16 @@ def test_the_answer_and_the_record_say_what_was_scanned_and_where_to_look(
     assert record["asset"].startswith("//assets.api.mondoo.app/spaces/")
     assert record["grade"] == "A"
     assert record["console"].startswith("https://app.mondoo.com/space/integrations/ms365?spaceId=")
+
+
+def test_policies_can_be_listed_to_choose_from(product: Driver, domain: str) -> None:
+    add_tenant(product, domain)
+    product.onboard(domain)
+    answer = product.get("/api/policies", params={"search": "microsoft 365"})
+    assert answer.status_code == 200
+    listed = {
+        each["mrn"].rsplit("/", 1)[-1]: each.get("action") for each in answer.json()["policies"]
+    }
+    assert listed["mondoo-m365-security"] == "active"
+    assert "cis-microsoft-365--level-1" in listed
+    assert product.get("/api/policies", params={"space": "demo"}).json()["field"] == "space"

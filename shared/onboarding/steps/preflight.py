@@ -31,9 +31,10 @@ from shared.models import (
     StepCall,
     StepResult,
 )
-from shared.mondoo import policies, spaces
+from shared.mondoo import spaces
 from shared.onboarding.rights import missing_rights
 from shared.onboarding.steps.outcome import ended, failed, finding_of
+from shared.onboarding.steps.policies import choose, unknown
 
 T = TypeVar("T")
 
@@ -123,20 +124,8 @@ async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
         )
         for role in missing
     ]
-    unknown = set(order.policies) - await policies.known(
-        context.mondoo, order.space, order.policies
-    )
-    findings += [
-        Finding(
-            code="mondoo_policy_unknown",
-            severity=Severity.HIGH,
-            subject=mrn,
-            message=f"there is no policy {mrn} that {order.space} could use",
-            remediation="Correct the MRN; the Mondoo Console lists policies under Registry.",
-        )
-        for mrn in sorted(unknown)
-    ]
-    return findings
+    _, wrong = await choose(context, order)
+    return findings + await unknown(context, order) + wrong
 
 
 def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding]:
