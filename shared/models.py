@@ -202,6 +202,13 @@ SpaceMrn = Annotated[
         description="MRN of a Mondoo space, such as //captain.api.mondoo.app/spaces/my-space",
     ),
 ]
+ScopeMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//captain\.api\.mondoo\.app/(spaces|organizations)/[a-z0-9_-]{4,64}$",
+        description="MRN of a Mondoo space or organization",
+    ),
+]
 PolicyMrn = Annotated[
     str,
     Meta(

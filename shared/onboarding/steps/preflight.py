@@ -32,6 +32,7 @@ from shared.models import (
     StepResult,
 )
 from shared.mondoo import spaces
+from shared.mondoo.diagnosis import explained
 from shared.onboarding.rights import missing_rights
 from shared.onboarding.steps.outcome import ended, failed, finding_of
 from shared.onboarding.steps.policies import choose, unknown
@@ -112,7 +113,11 @@ async def _vault(context: Context) -> list[Finding]:
 
 
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
-    space = await spaces.read_space(context.mondoo, order.space)
+    account = await context.mondoo.account()
+    try:
+        space = await spaces.read_space(context.mondoo, order.space)
+    except Refused as error:
+        raise explained(error, account, order.space) from error
     missing = spaces.missing_rights(await spaces.rights(context.mondoo, space.mrn))
     findings = [
         Finding(
