@@ -46,6 +46,7 @@ class OperationKind(StrEnum):
 
     ONBOARD = "onboard"
     PLAN = "plan"  # onboarding without a write
+    AUDIT = "audit"
 
 
 class OperationStatus(StrEnum):
@@ -237,8 +238,8 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
     taken over; without it such an application is only reported. ``policySearch`` chooses policies
-    by words instead of, or besides, MRNs. Fields that are left out take their value from the
-    settings.
+    by words instead of, or besides, MRNs. ``repair`` is what audits may put right by themselves
+    later. Fields that are left out take their value from the settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -249,6 +250,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     policy_search: Annotated[str, Meta(min_length=2, max_length=100)] | UnsetType = UNSET
     policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: Guid | UnsetType = UNSET
+    repair: RepairPolicy | UnsetType = UNSET
 
 
 class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -263,6 +265,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     policy_search: str | None = None
     policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: str | None = None
+    repair: RepairPolicy = RepairPolicy.REPORT
 
 
 class WaitPolicy(Struct, frozen=True, rename="camel"):
@@ -382,7 +385,8 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
     the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
-    with its ``grade`` (A to F) and ``coverage`` as of the newest scan."""
+    with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
+    put right; ``audit_status`` how it stood at the newest audit."""
 
     tenant_id: str
     state: TenantState
@@ -404,6 +408,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     coverage: list[ServiceCoverage] = []
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
+    repair: RepairPolicy = RepairPolicy.REPORT
+    audited_at: datetime | None = None
+    audit_status: str | None = None
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ def explained(error: Refused, account: ServiceAccount, space: str) -> Refused:
         return _named(
             error,
             "mondoo_wrong_region",
-            f"space {space} is, by its id, in the region {there.upper()}, and the service account belongs to"
-            f" {account.endpoint}",
+            f"space {space} is, by its id, in the region {there.upper()}, and the service"
+            f" account belongs to {account.endpoint}",
         )
     if error.code == "mondoo_unauthenticated":
         return _named(

@@ -39,6 +39,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         policy_search=None if request.policy_search is UNSET else request.policy_search,
         policy_action=request.policy_action,
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
+        repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
 
 

@@ -1,8 +1,8 @@
 """Certificate: a key pair for the tenant, made and kept in Key Vault.
 
 A certificate in the vault that passes every check of `shared.certificates` and that the tenant
-accepts is kept; otherwise the vault makes a new version. It lives no longer than the settings and the tenant's own policy allow.
-What is passed on is a reference; the key stays where it is.
+accepts is kept; otherwise the vault makes a new version. It lives no longer than the settings and
+the tenant's own policy allow. What is passed on is a reference; the key stays where it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.certificates import read_bundle
 from shared.context import Context
 from shared.errors import Refused, Unusable
 from shared.models import CertificateReference, Facts, Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 from shared.vault.certificates import certificate_name
 
 

@@ -19,7 +19,7 @@ from shared.errors import NotYet, OutcomeUnknown
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
 from shared.mondoo.integrations import Integration
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 THUMBPRINT_LABEL = "certificate-thumbprint"
 OPERATION_LABEL = "onboarding-operation"

@@ -20,7 +20,7 @@ from shared.models import (
     StepResult,
 )
 from shared.mondoo import policies
-from shared.onboarding.steps.outcome import ended, not_yet
+from shared.outcomes import ended, not_yet
 
 MOST_FOUND = 20
 """A search that finds more is no choice."""
