@@ -48,7 +48,8 @@ class Integration:
     """An integration as Mondoo shows it.
 
     ``status`` is Mondoo's own word (ACTIVE, ERROR, WARNING, WAITING_FOR_SETUP, …; others may
-    come). Times are UTC and None until they happened. Ids are lower-case.
+    come). Times are UTC and None until they happened. Ids are lower-case. ``keyless``: it signs in
+    by federation, without a certificate.
     """
 
     mrn: str
@@ -56,6 +57,7 @@ class Integration:
     status: str
     tenant_id: str
     client_id: str
+    keyless: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     created: datetime | None = None
@@ -170,6 +172,7 @@ def _integration(shown: Mapping[str, Any]) -> Integration:
         status=shown["status"],
         tenant_id=(options.get("tenantId") or "").lower(),
         client_id=(options.get("clientId") or "").lower(),
+        keyless=bool(options.get("useWif")),
         labels={pair["key"]: pair.get("value") or "" for pair in shown.get("labels") or ()},
         messages=tuple(_message(message) for message in shown.get("messages") or ()),
         created=_time(shown.get("created")),
