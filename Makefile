@@ -43,7 +43,7 @@ package: $(READY) ## the deployment package, reproducible: dist/onboarding.zip
 infra-check: $(READY) ## checkov over infra/, in an environment of its own (a minute to install)
 	$(RUN) -m tests.infra.gate
 
-docs: $(READY) ## write the documentation that is made from the code
+docs: $(READY) ## write the documents and the example settings that are made from the code
 	$(RUN) -m local docs
 
 format: $(READY) ## put the code in shape

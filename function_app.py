@@ -13,12 +13,14 @@ from shared.triggers.access import auth_level
 from shared.triggers.audits import audit_requests
 from shared.triggers.durable import audit_functions, onboarding_functions
 from shared.triggers.health import health_functions
+from shared.triggers.policies import policy_functions
 from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
 
 app = df.DFApp(http_auth_level=auth_level(context.settings))
 app.register_functions(tenant_functions(context))
+app.register_functions(policy_functions(context))
 app.register_functions(audit_requests(context))
 app.register_functions(health_functions())
 app.register_functions(onboarding_functions(context))

@@ -1,4 +1,7 @@
-"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run, package, docs."""
+"""``python -m local <verb>``: the bundle with no cloud.
+
+Verbs: demo, run, package, docs, schema-diff.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,10 @@ def main() -> int:
             from local.package import package
 
             return package()
+        case ["schema-diff"]:
+            from local.schema_diff import schema_diff
+
+            return schema_diff()
     print(__doc__, file=sys.stderr)
     return 2
 

@@ -1,26 +1,27 @@
-"""Documents that are made from the code, so that they cannot say something else: ``make docs``."""
+"""Files that are made from the code, so that they cannot say something else: ``make docs``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from local.documents import permissions, runbook
+from local.documents import example_settings, permissions, runbook
 from shared.audit import catalogue
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def documents() -> dict[str, str]:
-    """Each document by its name in docs/."""
+    """Each file by its path in the repository."""
     return {
-        "findings.md": catalogue.as_markdown(),
-        "permissions.md": permissions.as_markdown(),
-        "runbook.md": runbook.as_markdown(),
+        "docs/findings.md": catalogue.as_markdown(),
+        "docs/permissions.md": permissions.as_markdown(),
+        "docs/runbook.md": runbook.as_markdown(),
+        "local.settings.example.json": example_settings.as_json(),
     }
 
 
 def write() -> int:
     """Write them all; the exit code."""
     for name, content in documents().items():
-        (FOLDER / name).write_text(content, encoding="utf-8")
+        (ROOT / name).write_text(content, encoding="utf-8")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.documents import FOLDER, documents
+from local.documents import documents
 from local.documents.runbook import CALLER, LOOK, STOPS, WAITS, conditions
 from shared.audit.catalogue import entries
 from shared.manifest import load_manifest, manifest_names
@@ -25,7 +25,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("name", sorted(documents()))
 def test_a_document_is_what_the_code_says_today(name: str) -> None:
-    assert (FOLDER / name).read_text(encoding="utf-8") == documents()[name], "run: make docs"
+    assert (ROOT / name).read_text(encoding="utf-8") == documents()[name], "run: make docs"
 
 
 def test_every_code_that_a_test_of_the_product_expects_is_documented() -> None:
@@ -62,6 +62,6 @@ def test_every_code_has_a_remedy_and_is_told_where_it_comes_from() -> None:
 
 @pytest.mark.parametrize("name", manifest_names())
 def test_the_page_of_permissions_has_each_of_them(name: str) -> None:
-    page = documents()["permissions.md"]
+    page = documents()["docs/permissions.md"]
     for permission in load_manifest(name).permissions:
         assert f"| `{permission.name}` |" in page
