@@ -194,6 +194,9 @@ class _Module:
             )
         if isinstance(node, ast.IfExp):
             return " / ".join(filter(None, (self._text(node.body), self._text(node.orelse))))
+        if isinstance(node, ast.BoolOp):
+            told = [self._text(value) for value in node.values]
+            return " / ".join(text for text in told if text not in ("", _UNKNOWN_YET))
         if isinstance(node, ast.Name) and node.id in self._constants:
             return self._text(self._constants[node.id])
         if isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
