@@ -45,6 +45,8 @@ class OperationKind(StrEnum):
     """What an operation does to a tenant."""
 
     ONBOARD = "onboard"
+    ROTATE = "rotate"
+    OFFBOARD = "offboard"
     PLAN = "plan"  # onboarding without a write
 
 
@@ -312,12 +314,66 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
     changed: bool = False
 
 
+# --- receipts ------------------------------------------------------------------------------------
+
+
+class ObjectKind(StrEnum):
+    """What an onboarding makes, in the order in which an offboarding removes it."""
+
+    INTEGRATION = "integration"
+    DIRECTORY_ROLE = "directory-role"
+    PERMISSION = "permission"
+    SERVICE_PRINCIPAL = "service-principal"
+    APPLICATION = "application"
+    CERTIFICATE = "certificate"
+
+
+class Fate(StrEnum):
+    """What became of an object. Only `PRESENT` and `UNKNOWN` keep a tenant from being offboarded.
+
+    `PRESENT`: it was there when last looked at. `REMOVED`: it was there, and was read back as gone.
+    `ABSENT`: it was gone before. `KEPT`: it is not ours to remove.
+    """
+
+    PRESENT = "present"
+    REMOVED = "removed"
+    ABSENT = "absent"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+
+
+class ReceiptEntry(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One object of a receipt. ``message`` says why, where it was not simply removed;
+    ``recoverable_until`` is when a soft-deleted object goes for good."""
+
+    kind: ObjectKind
+    id: str
+    name: str
+    fate: Fate
+    checked_at: datetime
+    message: str | None = None
+    recoverable_until: datetime | None = None
+
+
+class Receipt(Struct, frozen=True, rename="camel"):
+    """What an offboarding left behind. ``complete``: nothing of ours is there, as far as it can
+    be known; ``purged``: it was asked to delete for good, not softly."""
+
+    operation_id: str
+    tenant_id: str
+    made_at: datetime
+    purged: bool
+    complete: bool
+    entries: list[ReceiptEntry]
+
+
 # --- records -------------------------------------------------------------------------------------
 
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven."""
+    the newest operation; ``onboarded_at`` when it was last proven; ``receipt`` is that of the newest
+    offboarding."""
 
     tenant_id: str
     state: TenantState
@@ -336,6 +392,7 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     console: str | None = None
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
+    receipt: Receipt | None = None
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TENANT_ONBOARDED = "io.mondoo.onboarding.tenant.onboarded"
 TENANT_FAILED = "io.mondoo.onboarding.tenant.failed"
+TENANT_OFFBOARDED = "io.mondoo.onboarding.tenant.offboarded"
+CERTIFICATE_ROTATED = "io.mondoo.onboarding.certificate.rotated"
 API_VERSION = "2018-01-01"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds."""

@@ -19,6 +19,8 @@ class TenantState(StrEnum):
     WAITING = "waiting"
     REFUSED = "refused"
     FAILED = "failed"
+    OFFBOARDED = "offboarded"
+    OFFBOARDING_INCOMPLETE = "offboarding-incomplete"  # something of ours may still be there
 
 
 class TenantEvent(StrEnum):
@@ -29,6 +31,8 @@ class TenantEvent(StrEnum):
     ONBOARDING_WAITS = "onboarding-waits"
     ONBOARDING_REFUSED = "onboarding-refused"
     ONBOARDING_FAILED = "onboarding-failed"
+    OFFBOARDING_COMPLETED = "offboarding-completed"
+    OFFBOARDING_STOPPED = "offboarding-stopped"
 
 
 _S, _E = TenantState, TenantEvent
@@ -40,6 +44,8 @@ TRANSITIONS: dict[tuple[TenantState | None, TenantEvent], TenantState] = {
     (_S.REFUSED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.FAILED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.ONBOARDED, _E.ONBOARDING_STARTED): _S.ONBOARDED,
+    (_S.OFFBOARDED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
+    (_S.OFFBOARDING_INCOMPLETE, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.ONBOARDING, _E.ONBOARDING_PROVEN): _S.ONBOARDED,
     (_S.ONBOARDED, _E.ONBOARDING_PROVEN): _S.ONBOARDED,
     (_S.ONBOARDING, _E.ONBOARDING_WAITS): _S.WAITING,
@@ -48,6 +54,9 @@ TRANSITIONS: dict[tuple[TenantState | None, TenantEvent], TenantState] = {
     (_S.ONBOARDED, _E.ONBOARDING_REFUSED): _S.ONBOARDED,
     (_S.ONBOARDING, _E.ONBOARDING_FAILED): _S.FAILED,
     (_S.ONBOARDED, _E.ONBOARDING_FAILED): _S.FAILED,
+    # A tenant may be offboarded in any state, also one whose record is gone.
+    **{(state, _E.OFFBOARDING_COMPLETED): _S.OFFBOARDED for state in (None, *_S)},
+    **{(state, _E.OFFBOARDING_STOPPED): _S.OFFBOARDING_INCOMPLETE for state in (None, *_S)},
 }
 
 

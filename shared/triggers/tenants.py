@@ -16,10 +16,11 @@ from msgspec import Struct
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest, NotFound
+from shared.instances import find_operation, newest_operation
 from shared.models import OnboardingRequest, Operation, TenantRecord
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
-from shared.onboarding.start import find_operation, newest_operation, start_onboarding
+from shared.onboarding.start import start_onboarding
 from shared.transitions import TenantState
 from shared.triggers.bodies import read_body
 from shared.triggers.problems import answering, json_response
@@ -64,7 +65,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
         order = await take_order(context, read_body(req.get_body(), OnboardingRequest))
-        await start_onboarding(client, order, context.settings.waits)
+        await start_onboarding(client, order, context.settings.waits, context.now())
         links = {
             "operation": f"/api/operations/{order.operation_id}",
             "tenant": f"/api/tenants/{order.tenant_id}",

@@ -12,7 +12,7 @@ the vault keeps it. Old versions stay: Entra ID may know them still.
 Renewal by the vault itself is switched off: a version that Entra ID does not know cannot sign in,
 so a new one is made only together with the rest of the chain.
 
-Left out: deleting and purging, and certificates of outside authorities.
+Deleting, disabling and taking in certificates is in `shared.vault.lifecycle`.
 """
 
 from __future__ import annotations
@@ -172,6 +172,21 @@ class Vault:
         with asking(self._certificates_service, "list certificates"):
             pages = self._certificates.list_properties_of_certificates(max_page_size=1).by_page()
             await anext(pages, None)
+
+    @property
+    def url(self) -> str:
+        """The vault's address, without a slash at the end."""
+        return self._url
+
+    @property
+    def certificates(self) -> CertificateClient:
+        """The client of certificates, for `shared.vault.lifecycle`; wrap its calls in `asking`."""
+        return self._certificates
+
+    @property
+    def certificates_service(self) -> AzureService:
+        """How failures of `certificates` are told."""
+        return self._certificates_service
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -181,10 +181,11 @@ def impatient(product: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
 
     original = start.start_onboarding
 
-    async def start_onboarding(client: Any, order: Any, waits: Any) -> None:
+    async def start_onboarding(client: Any, order: Any, waits: Any, now: Any) -> None:
         import msgspec
 
-        await original(client, order, msgspec.structs.replace(waits, propagation_deadline=1.0))
+        soon = msgspec.structs.replace(waits, propagation_deadline=1.0)
+        await original(client, order, soon, now)
 
     monkeypatch.setattr("shared.triggers.tenants.start_onboarding", start_onboarding)
 

@@ -25,7 +25,7 @@ def named(tenant: SimulatedTenant, name: str = NAME) -> list[Application]:
 
 def writes_on(watch: Watch, *ids: str) -> list[str]:
     """Writes whose path names one of the ids."""
-    return [call.path for call in watch.calls if call.write and any(id in call.path for id in ids)]
+    return [c.path for c in watch.calls if c.write and any(each in c.path for each in ids)]
 
 
 # --- A1, A2, A11: a name that is taken ---------------------------------------------------------
@@ -82,7 +82,9 @@ async def test_case_a11_after_a_restore_with_a_new_principal_everything_is_grant
     rehearsal.simulators.run(tenant.delete_application, ours)
     rehearsal.simulators.run(tenant.restore, ours)  # by hand, in the portal
     new = tenant.service_principal_by_app_id(ours.app_id)
-    assert old is not None and new is not None and new.id != old.id
+    assert old is not None
+    assert new is not None
+    assert new.id != old.id
     new.owners.append(rehearsal.automation(tenant))
     operation = await rehearsal.onboard(tenant)
     assert operation["status"] == "succeeded"

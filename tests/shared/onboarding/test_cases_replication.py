@@ -22,6 +22,7 @@ PRINCIPAL = "POST /servicePrincipals"
 GRANT = "POST /servicePrincipals/{id}/appRoleAssignedTo"
 SHORT = msgspec.structs.replace(WAITS, propagation_deadline=60)
 
+
 def seconds(step: dict[str, Any]) -> float:
     """How long a step took, in simulated time."""
     took = datetime.fromisoformat(step["finishedAt"]) - datetime.fromisoformat(step["startedAt"])

@@ -19,6 +19,7 @@ from shared.models import Facts, OnboardingOrder, Outcome, StepResult, WaitPolic
 from shared.onboarding.orchestrator import (
     RECORD_ACTIVITY,
     OnboardingStart,
+    begun,
     onboard,
 )
 from shared.onboarding.steps import STEPS
@@ -46,7 +47,11 @@ def run(**special: Activity) -> ReplayResult:
     """Replay with every step passing, but those given by activity name."""
     activities: dict[str, Activity] = {name: always(Outcome.PASSED) for name in ACTIVITIES}
     activities |= special
-    result = replay(HANDLE, to_json(OnboardingStart(order=ORDER, waits=WAITS)), activities)
+    result = replay(
+        HANDLE,
+        to_json(OnboardingStart(operation=begun(ORDER, START), order=ORDER, waits=WAITS)),
+        activities,
+    )
     assert result.error is None
     return result
 
