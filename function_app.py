@@ -12,6 +12,7 @@ from shared.config import load_settings
 from shared.context import Context
 from shared.triggers.durable import durable_functions
 from shared.triggers.health import health_functions
+from shared.triggers.offboarding import offboarding_functions
 from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
@@ -20,3 +21,4 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(tenant_functions(context))
 app.register_functions(health_functions())
 app.register_functions(durable_functions(context))
+app.register_functions(offboarding_functions(context))

@@ -372,7 +372,7 @@ class Receipt(Struct, frozen=True, rename="camel"):
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven; ``receipt`` is that of the newest
+    the newest operation; ``onboarded_at`` when it was last proven; ``receipt`` that of its newest
     offboarding."""
 
     tenant_id: str

@@ -1,7 +1,7 @@
 """The order of offboarding, and nothing else.
 
     1. the inventory; if it cannot be made, nothing is removed
-    2. every removal step in turn, whatever became of the ones before it
+    2. every removal step in turn, whatever became of the ones before it that it does not need
     3. the receipt, always
 
 How one step is run, repeated and waited for is in `shared.operations`.
@@ -57,17 +57,19 @@ def offboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     operation, order, facts = start.operation, start.order, OffboardingFacts()
     pace = Pace.of(start.waits)
     results: list[StepResult] = []
+    stopped: set[str] = set()
     for definition in STEPS:
         step = operation.step(definition.name)
-        if results and results[0].outcome.stops:
+        if stopped & {STEPS[0].name, *definition.needs}:
             skip(step)
+            stopped.add(definition.name)
             continue
         call = to_json(OffboardingCall(order=order, facts=facts))
-        result = yield from run_activity(
-            context, operation, step, definition.activity, call, pace
-        )
+        result = yield from run_activity(context, operation, step, definition.activity, call, pace)
         facts = from_json(to_json(facts) | result.facts, OffboardingFacts)
         results.append(result)
+        if result.outcome.stops:
+            stopped.add(definition.name)
     concluded = _status(results)
     operation.status = concluded
     call = to_json(OffboardingRecordCall(order=order, facts=facts, operation=operation))

@@ -30,7 +30,7 @@ def durable_functions(context: Context) -> df.Blueprint:
         return (yield from onboard(context))
 
     for definition in STEPS:
-        _register(blueprint, definition.activity, _activity(context, definition))
+        register(blueprint, definition.activity, _activity(context, definition))
 
     async def record_tenant(call: dict[str, Any]) -> Any:
         known = from_json(call, RecordCall)
@@ -40,7 +40,7 @@ def durable_functions(context: Context) -> df.Blueprint:
             result = outcome_of(error)
         return to_json(result)
 
-    _register(blueprint, RECORD_ACTIVITY, record_tenant)
+    register(blueprint, RECORD_ACTIVITY, record_tenant)
     return blueprint
 
 
@@ -51,7 +51,8 @@ def _activity(context: Context, definition: StepDefinition) -> Activity:
     return run
 
 
-def _register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
+def register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
+    """Register an activity under the name that its orchestrator calls."""
     # The decorators name a function after the Python one, and names must differ within an app.
     activity.__name__ = name
     # The worker that runs functions in Azure refuses a parameterised generic on a binding.

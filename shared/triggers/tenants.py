@@ -66,15 +66,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
     ) -> func.HttpResponse:
         order = await take_order(context, read_body(req.get_body(), OnboardingRequest))
         await start_onboarding(client, order, context.settings.waits, context.now())
-        links = {
-            "operation": f"/api/operations/{order.operation_id}",
-            "tenant": f"/api/tenants/{order.tenant_id}",
-        }
-        return json_response(
-            Accepted(order.operation_id, order.tenant_id, links),
-            202,
-            headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+        return accepted(order.operation_id, order.tenant_id)
 
     @blueprint.function_name("plan_request")
     @blueprint.route(route="plan", methods=["POST"])
@@ -139,6 +131,19 @@ def tenant_functions(context: Context) -> df.Blueprint:
         return json_response(operation, headers=headers)
 
     return blueprint
+
+
+def accepted(operation_id: str, tenant_id: str) -> func.HttpResponse:
+    """202: an operation was started, and where to follow it."""
+    links = {
+        "operation": f"/api/operations/{operation_id}",
+        "tenant": f"/api/tenants/{tenant_id}",
+    }
+    return json_response(
+        Accepted(operation_id, tenant_id, links),
+        202,
+        headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 def _limit(text: str | None) -> int:

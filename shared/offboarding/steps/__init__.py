@@ -21,12 +21,17 @@ from shared.onboarding.steps.outcome import failed, outcome_of
 
 @dataclass(frozen=True)
 class RemovalStep:
-    """A step by the name that operators see, the place it works in, and the kind it removes."""
+    """A step by the name that operators see, the place it works in, and the kind it removes.
+
+    ``needs`` names steps that must have succeeded: a role or a grant that is left on a deleted
+    service principal cannot be seen any more, and comes back with it.
+    """
 
     name: str
     run: Callable[[Context, OffboardingCall], Awaitable[StepResult]]
     place: str | None = None
     kind: ObjectKind | None = None
+    needs: tuple[str, ...] = ()
 
     @property
     def activity(self) -> str:
@@ -44,9 +49,14 @@ STEPS: tuple[RemovalStep, ...] = (
         directory_objects.remove_principal,
         TENANT,
         ObjectKind.SERVICE_PRINCIPAL,
+        needs=("directory-role", "permissions"),
     ),
     RemovalStep(
-        "application", directory_objects.remove_application, TENANT, ObjectKind.APPLICATION
+        "application",
+        directory_objects.remove_application,
+        TENANT,
+        ObjectKind.APPLICATION,
+        needs=("service-principal",),
     ),
     RemovalStep("certificate", certificate.run, VAULT, ObjectKind.CERTIFICATE),
 )

@@ -55,6 +55,4 @@ async def _remove(
             still.add(entry.id)
     now = context.now()
     until = None if purge else now + removal.KEPT_FOR
-    return concluded(
-        kind, looked_at(call.facts, kind, still, now, recoverable_until=until), what
-    )
+    return concluded(kind, looked_at(call.facts, kind, still, now, recoverable_until=until), what)
