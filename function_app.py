@@ -13,6 +13,7 @@ from shared.context import Context
 from shared.triggers.durable import durable_functions
 from shared.triggers.health import health_functions
 from shared.triggers.offboarding import offboarding_functions
+from shared.triggers.rotation import rotation_functions
 from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
@@ -21,4 +22,5 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(tenant_functions(context))
 app.register_functions(health_functions())
 app.register_functions(durable_functions(context))
+app.register_functions(rotation_functions(context))
 app.register_functions(offboarding_functions(context))

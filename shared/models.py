@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from shared.transitions import TenantState
+from shared.transitions import RotationState, TenantState
 
 MARK = "managed-by:mondoo-onboarding"
 """The tag that says an object is ours. Nothing without it is ever changed or removed."""
@@ -314,6 +314,20 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
     changed: bool = False
 
 
+class Rotation(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The rotation of a tenant's certificate, as far as it has come; references only.
+
+    ``overlap_until``: when the old certificate may go, once Mondoo has scanned with the new one.
+    """
+
+    state: RotationState
+    operation_id: str
+    changed_at: datetime
+    old: CertificateReference
+    new: CertificateReference | None = None
+    overlap_until: datetime | None = None
+
+
 # --- receipts ------------------------------------------------------------------------------------
 
 
@@ -373,7 +387,7 @@ class Receipt(Struct, frozen=True, rename="camel"):
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
     the newest operation; ``onboarded_at`` when it was last proven; ``receipt`` that of its newest
-    offboarding."""
+    offboarding, ``rotation`` its newest one, ended or not."""
 
     tenant_id: str
     state: TenantState
@@ -393,6 +407,7 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
     receipt: Receipt | None = None
+    rotation: Rotation | None = None
 
 
 # --- JSON ----------------------------------------------------------------------------------------

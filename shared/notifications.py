@@ -28,6 +28,7 @@ TENANT_ONBOARDED = "io.mondoo.onboarding.tenant.onboarded"
 TENANT_FAILED = "io.mondoo.onboarding.tenant.failed"
 TENANT_OFFBOARDED = "io.mondoo.onboarding.tenant.offboarded"
 CERTIFICATE_ROTATED = "io.mondoo.onboarding.certificate.rotated"
+CERTIFICATE_NOT_ROTATED = "io.mondoo.onboarding.certificate.not-rotated"
 API_VERSION = "2018-01-01"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds."""

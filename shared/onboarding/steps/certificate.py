@@ -43,7 +43,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             except Unusable as error:
                 reason = f"the present version cannot be used: {error.message}"
             else:
-                if not _too_long(stored.reference, facts):
+                if not too_long(stored.reference, facts):
                     return ended(
                         Outcome.PASSED,
                         _described(stored.reference),
@@ -66,7 +66,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     )
 
 
-def _too_long(reference: CertificateReference, facts: Facts) -> bool:
+def too_long(reference: CertificateReference, facts: Facts) -> bool:
     """Whether the tenant's policy would refuse it: a policy looks at what is new to the
     application, and `Facts.longest_certificate_days` is a day less than it says."""
     longest, observed = facts.longest_certificate_days, facts.observed_application
