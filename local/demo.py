@@ -1,4 +1,5 @@
-"""``make demo``: onboard the sample tenants and show what happens, step by step.
+"""``make demo``: onboard the sample tenants, rotate the certificate of one, offboard another.
+What happens is shown step by step, and at the end of an offboarding its receipt.
 
 Exits 0 only if every tenant ended as it should.
 """
@@ -25,6 +26,7 @@ SIGNS = {
     "changed": "✚",
     "warning": "!",
     "skipped": "·",
+    "planned": "→",
     "failed": "✗",
     "unknown": "?",
 }
@@ -46,11 +48,56 @@ def demo() -> int:
     with LocalStack() as stack, httpx.Client(base_url=stack.host.url, timeout=30) as client:
         samples = sample_tenants(stack.simulators)
         endings = [_onboard(stack, client, sample) for sample in samples]
+        troubles = [
+            _rotate(client, "contoso.onmicrosoft.com"),
+            _offboard(client, "litware.onmicrosoft.com"),
+        ]
     _table(endings)
     wrong = [ending for ending in endings if ending.wrong]
     for ending in wrong:
         print(f"\n{ending.sample.domain}: {ending.wrong}", file=sys.stderr)
-    return 1 if wrong else 0
+    for trouble in filter(None, troubles):
+        print(f"\n{trouble}", file=sys.stderr)
+    return 1 if wrong or any(troubles) else 0
+
+
+def _rotate(client: httpx.Client, tenant: str) -> str | None:
+    """Give a tenant a new certificate; what went wrong, if anything."""
+    print(f"\n{tenant}, gets a new certificate beside its old one")
+    before = _record(client, tenant)["certificate"]["thumbprint"]
+    answer = client.post(f"/api/tenants/{tenant}/rotate")
+    answer.raise_for_status()
+    operation = _follow(client, answer.headers["Location"])
+    record = _record(client, tenant)
+    if operation["status"] != "succeeded" or record["rotation"]["state"] != "finished":
+        return f"{tenant}: the rotation ended {operation['status']}"
+    after = record["certificate"]["thumbprint"]
+    print(f"  {before} was replaced by {after}")
+    return f"{tenant}: the certificate is the same" if before == after else None
+
+
+def _offboard(client: httpx.Client, tenant: str) -> str | None:
+    """Remove all of ours from a tenant and show the receipt; what went wrong, if anything."""
+    print(f"\n{tenant}, leaves")
+    answer = client.delete(f"/api/tenants/{tenant}")
+    answer.raise_for_status()
+    operation = _follow(client, answer.headers["Location"])
+    receipt = _record(client, tenant)["receipt"]
+    print(f"  receipt of {receipt['madeAt'][:19]}Z:")
+    for entry in receipt["entries"]:
+        until = entry.get("recoverableUntil", "")[:10]
+        note = f"can be restored until {until}" if until else entry.get("message", "")
+        print(f"    {entry['fate']:<8} {entry['kind']:<18} {entry['name']:<58.58} {note}".rstrip())
+    if operation["status"] == "succeeded" and receipt["complete"]:
+        return None
+    return f"{tenant}: the offboarding ended {operation['status']}"
+
+
+def _record(client: httpx.Client, tenant: str) -> dict[str, Any]:
+    answer = client.get(f"/api/tenants/{tenant}")
+    answer.raise_for_status()
+    record: dict[str, Any] = answer.json()["tenant"]
+    return record
 
 
 def _onboard(stack: LocalStack, client: httpx.Client, sample: Sample) -> Ending:

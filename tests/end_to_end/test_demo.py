@@ -16,3 +16,7 @@ def test_every_sample_tenant_ends_as_it_should(capsys: pytest.CaptureFixture[str
     assert all(line.endswith("yes") for line in table[1:])
     assert "RoleManagement.ReadWrite.Directory" in printed.out
     assert "Exchange Online" in printed.out
+    assert "was replaced by" in printed.out
+    receipt = printed.out.partition("receipt of")[2].partition("\n\n")[0].splitlines()[1:]
+    assert {line.split()[0] for line in receipt} == {"removed"}
+    assert {line.split()[1] for line in receipt} >= {"integration", "application", "certificate"}

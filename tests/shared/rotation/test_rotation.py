@@ -152,8 +152,8 @@ async def test_a_crash_at_any_edge_leaves_a_working_credential_and_the_next_run_
 EDGES = {
     "certificate": ("vault", "POST /certificates/*/create"),
     "register": ("graph", "PATCH /applications/*"),
-    "integration": ("mondoo", "UpdateIntegration"),
-    "scan": ("mondoo", "TriggerScan"),
+    "integration": ("mondoo", "updateClientIntegrationConfiguration"),
+    "scan": ("mondoo", "triggerAction"),
     "retire": ("graph", "PATCH /applications/*"),
     "disable": ("vault", "PATCH /certificates/*"),
 }
