@@ -1,14 +1,15 @@
-"""HTTP, timer and durable: rotate certificates.
+"""HTTP, timer, Event Grid and durable: rotate certificates.
 
 POST /api/tenants/{tenant}/rotate    202 with Location
 daily                                every tenant whose certificate ends soon, or whose rotation
                                      stopped halfway or waited for its overlap
+events of Key Vault                  a certificate nears its end, or got a new version
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.errors import NotYet, OutcomeUnknown, Refused, TenantBusy
 from shared.models import StepCall, from_json, to_json
 from shared.onboarding.steps.outcome import outcome_of
 from shared.rotation.due import reason_to_rotate
+from shared.rotation.events import read_event, tenant_to_rotate
 from shared.rotation.orchestrator import RECORD_ACTIVITY, ROTATE, RotationRecordCall, rotate
 from shared.rotation.start import start_rotation
 from shared.rotation.steps import STEPS, WITHDRAW, RotationStep, record, run_step
@@ -59,6 +61,15 @@ def rotation_functions(context: Context) -> df.Blueprint:
         started = await rotate_due(context, client)
         _log.info("rotations started: %d", len(started))
 
+    @blueprint.function_name("certificate_event")
+    @blueprint.event_grid_trigger(arg_name="event")
+    @blueprint.durable_client_input(client_name="client")
+    async def certificate_event(
+        event: func.EventGridEvent, client: df.DurableOrchestrationClient
+    ) -> None:
+        # What is raised makes Event Grid deliver the event again later.
+        await rotate_for_event(context, client, event.event_type or "", event.get_json())
+
     @blueprint.orchestration_trigger(context_name="context", orchestration=ROTATE)
     def rotate_tenant(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         return (yield from rotate(context))
@@ -76,6 +87,24 @@ def rotation_functions(context: Context) -> df.Blueprint:
 
     register(blueprint, RECORD_ACTIVITY, record_rotation)
     return blueprint
+
+
+async def rotate_for_event(
+    context: Context, client: df.DurableOrchestrationClient, kind: str, data: Mapping[str, Any]
+) -> str | None:
+    """Start the rotation that an event of Key Vault asks for; the id of the operation.
+
+    A tenant that is busy is left to the daily look: most such events are of our own making.
+    """
+    tenant_id = await tenant_to_rotate(context, kind, read_event(data))
+    if tenant_id is None:
+        _log.info("nothing to do for a %s event", kind)
+        return None
+    try:
+        return await start_rotation(context, client, tenant_id)
+    except TenantBusy as busy:
+        _log.info("left to the daily look: %s", busy.message)
+        return None
 
 
 async def rotate_due(context: Context, client: df.DurableOrchestrationClient) -> list[str]:
