@@ -10,7 +10,8 @@ import azure.functions as func
 
 from shared.config import load_settings
 from shared.context import Context
-from shared.triggers.durable import durable_functions
+from shared.triggers.audits import audit_requests
+from shared.triggers.durable import audit_functions, onboarding_functions
 from shared.triggers.health import health_functions
 from shared.triggers.offboarding import offboarding_functions
 from shared.triggers.rotation import rotation_functions
@@ -20,7 +21,9 @@ context = Context(load_settings(os.environ))
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(tenant_functions(context))
+app.register_functions(audit_requests(context))
 app.register_functions(health_functions())
-app.register_functions(durable_functions(context))
+app.register_functions(onboarding_functions(context))
+app.register_functions(audit_functions(context))
 app.register_functions(rotation_functions(context))
 app.register_functions(offboarding_functions(context))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TENANT_ONBOARDED = "io.mondoo.onboarding.tenant.onboarded"
 TENANT_FAILED = "io.mondoo.onboarding.tenant.failed"
+AUDIT_COMPLETED = "io.mondoo.onboarding.audit.completed"
+AUDIT_STOPPED = "io.mondoo.onboarding.audit.stopped"
 TENANT_OFFBOARDED = "io.mondoo.onboarding.tenant.offboarded"
 CERTIFICATE_ROTATED = "io.mondoo.onboarding.certificate.rotated"
 CERTIFICATE_NOT_ROTATED = "io.mondoo.onboarding.certificate.not-rotated"

@@ -15,7 +15,7 @@ import msgspec
 from shared.errors import NotYet, OnboardingError
 from shared.models import Fate, ObjectKind, Outcome, ReceiptEntry, StepResult, to_json
 from shared.offboarding.calls import OffboardingFacts
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 
 
 def present(facts: OffboardingFacts, kind: ObjectKind) -> list[ReceiptEntry]:

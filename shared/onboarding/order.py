@@ -39,6 +39,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
             list(settings.mondoo_policies) if request.policies is UNSET else request.policies
         ),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
+        repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
 
 

@@ -21,7 +21,7 @@ from shared.offboarding.calls import OffboardingCall, OffboardingRecordCall
 from shared.offboarding.orchestrator import OFFBOARD, RECEIPT_ACTIVITY, offboard
 from shared.offboarding.start import start_offboarding
 from shared.offboarding.steps import STEPS, RemovalStep, receipt, run_step
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 from shared.triggers.durable import Activity, register
 from shared.triggers.problems import answering
 from shared.triggers.tenants import accepted

@@ -20,7 +20,7 @@ from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import NotYet, OutcomeUnknown, Refused, TenantBusy
 from shared.models import StepCall, from_json, to_json
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 from shared.rotation.due import reason_to_rotate
 from shared.rotation.events import read_event, tenant_to_rotate
 from shared.rotation.orchestrator import RECORD_ACTIVITY, ROTATE, RotationRecordCall, rotate

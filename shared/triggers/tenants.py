@@ -133,14 +133,11 @@ def tenant_functions(context: Context) -> df.Blueprint:
     return blueprint
 
 
-def accepted(operation_id: str, tenant_id: str) -> func.HttpResponse:
-    """202: an operation was started, and where to follow it."""
-    links = {
-        "operation": f"/api/operations/{operation_id}",
-        "tenant": f"/api/tenants/{tenant_id}",
-    }
+def accepted(operation: str, tenant_id: str) -> func.HttpResponse:
+    """The answer to a request that started an operation: 202, and where to follow it."""
+    links = {"operation": f"/api/operations/{operation}", "tenant": f"/api/tenants/{tenant_id}"}
     return json_response(
-        Accepted(operation_id, tenant_id, links),
+        Accepted(operation, tenant_id, links),
         202,
         headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
     )

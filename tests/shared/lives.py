@@ -18,7 +18,7 @@ from shared.offboarding.calls import OffboardingCall, OffboardingRecordCall, Off
 from shared.offboarding.orchestrator import RECEIPT_ACTIVITY, begun, offboard
 from shared.offboarding.start import order_for
 from shared.offboarding.steps import receipt
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 from shared.rotation import orchestrator as rotation_orchestrator
 from shared.rotation import start as rotation_start
 from shared.rotation import steps as rotation

@@ -7,6 +7,7 @@ put aside in the Console, are none.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -17,6 +18,10 @@ from shared.mondoo.integrations import Integration, Message
 CERTIFICATE_LABEL = "certificate-thumbprint"
 """The label that says which certificate Mondoo was given; the onboarding writes it."""
 
+LONGEST_QUOTE = 500
+"""Characters of a scanner's message that are passed on."""
+
+_CHANGING = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
 _WORKING = frozenset({"ACTIVE", "WARNING"})
 _GONE = frozenset({"DELETED", "MISSING"})
 
@@ -82,13 +87,15 @@ def _scans(found: Integration, now: datetime, overdue: timedelta) -> Iterator[De
             yield deviation(
                 "scan_error" if message.status == "ERROR" else "scan_warning",
                 message.identifier or "scan",
-                message.text,
+                message.text[:LONGEST_QUOTE],
                 identity=identity,
                 not_scanned=message.identifier or None,
             )
 
 
 def _identity(message: Message) -> str:
-    """The message's own identifier; where several share one, the text tells them apart."""
-    digest = hashlib.sha256(message.text.encode()).hexdigest()[:12]
+    """The message's own identifier and a digest of its words, since several may share one. Numbers
+    and ids in the text differ from scan to scan and tell nothing apart."""
+    words = _CHANGING.sub("#", message.text)
+    digest = hashlib.sha256(words.encode()).hexdigest()[:12]
     return f"{message.identifier}:{digest}" if message.identifier else digest

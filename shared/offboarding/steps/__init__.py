@@ -16,7 +16,7 @@ from shared.models import ObjectKind, StepResult
 from shared.offboarding.calls import OffboardingCall
 from shared.offboarding.steps import certificate, directory_objects, grants, integration, inventory
 from shared.offboarding.steps.inventory import MONDOO, TENANT, VAULT
-from shared.onboarding.steps.outcome import failed, outcome_of
+from shared.outcomes import failed, outcome_of
 
 
 @dataclass(frozen=True)

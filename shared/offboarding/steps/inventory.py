@@ -36,7 +36,7 @@ from shared.models import (
 )
 from shared.mondoo import integrations
 from shared.offboarding.calls import OffboardingCall, OffboardingOrder
-from shared.onboarding.steps.outcome import finding_of
+from shared.outcomes import finding_of
 from shared.vault import lifecycle
 
 TENANT, MONDOO, VAULT = "tenant", "mondoo", "vault"

@@ -1,8 +1,8 @@
 """Certificate: a key pair for the tenant, made and kept in Key Vault.
 
 A certificate in the vault that passes every check of `shared.certificates` and that the tenant
-accepts is kept; otherwise the vault makes a new version. It lives no longer than the settings and the tenant's own policy allow.
-What is passed on is a reference; the key stays where it is.
+accepts is kept; otherwise the vault makes a new version. It lives no longer than the settings and
+the tenant's own policy allow. What is passed on is a reference; the key stays where it is.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from shared.certificates import read_bundle
 from shared.context import Context
-from shared.errors import Refused, Unusable
+from shared.errors import OutcomeUnknown, Refused, Unusable
 from shared.models import CertificateReference, Facts, Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended, look_again
 from shared.vault.certificates import certificate_name
 
 
@@ -57,7 +57,10 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         return ended(
             Outcome.PLANNED, f"a certificate for at most {days} days would be made ({reason})"
         )
-    reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    try:
+        reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    except OutcomeUnknown as error:
+        raise look_again(error) from error
     await _check(context, reference)
     return ended(
         Outcome.CHANGED,

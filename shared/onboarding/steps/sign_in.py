@@ -13,7 +13,7 @@ from shared.context import Context
 from shared.entra.sign_in import Probe, prove
 from shared.manifest import Manifest, load_manifest
 from shared.models import Facts, Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:

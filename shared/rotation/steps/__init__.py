@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import StepCall, StepResult
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 from shared.rotation.steps import after, before
 
 

@@ -25,7 +25,7 @@ from shared.mondoo import integrations
 from shared.onboarding.steps import first_scan as onboarding_scan
 from shared.onboarding.steps import integration as onboarding_integration
 from shared.onboarding.steps.integration import THUMBPRINT_LABEL
-from shared.onboarding.steps.outcome import ended, not_yet
+from shared.outcomes import ended, not_yet
 from shared.rotation import progress
 from shared.transitions import RotationEvent, RotationState
 from shared.vault import lifecycle

@@ -26,7 +26,7 @@ from shared.models import (
 from shared.onboarding.steps import preflight as onboarding_preflight
 from shared.onboarding.steps import sign_in as onboarding_sign_in
 from shared.onboarding.steps.certificate import too_long
-from shared.onboarding.steps.outcome import ended, failed, learned
+from shared.outcomes import ended, failed, learned
 from shared.rotation import progress
 from shared.transitions import RotationEvent, RotationState
 from shared.vault import lifecycle

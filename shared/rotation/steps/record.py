@@ -11,7 +11,7 @@ import msgspec
 from shared.context import Context
 from shared.models import OnboardingOrder, Operation, OperationStatus, Outcome, StepResult, to_json
 from shared.notifications import CERTIFICATE_NOT_ROTATED, CERTIFICATE_ROTATED
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 
 async def run(context: Context, order: OnboardingOrder, operation: Operation) -> StepResult:

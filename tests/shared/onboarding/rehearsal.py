@@ -44,7 +44,7 @@ from shared.onboarding.orchestrator import (
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
 from shared.onboarding.steps import STEPS, record, run_step
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 from tests.driving import eventually
 
 NAME = "mondoo-ms365"

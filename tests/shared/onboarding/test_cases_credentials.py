@@ -131,8 +131,9 @@ async def test_case_e10_an_expired_certificate_of_others_is_reported_and_stays(
 @pytest.fixture
 def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine whose local time is thirteen hours ahead."""
-    monkeypatch.setenv("TZ", "Pacific/Tongatapu-13")
+    monkeypatch.setenv("TZ", "TONGA-13")
     time.tzset()
+    assert time.timezone == -13 * 3600
     yield
     monkeypatch.undo()
     time.tzset()
@@ -279,11 +280,9 @@ async def test_case_e19_a_lost_answer_of_the_vault_makes_no_second_certificate(
     rehearsal: Rehearsal, tenant: SimulatedTenant
 ) -> None:
     rehearsal.fault(VAULT_CREATE, None, service="vault", drop="after")
-    lost = await rehearsal.onboard(tenant)
-    assert step(lost, "certificate")["outcome"] == "unknown"
-    assert lost["status"] == "failed"
     operation = await rehearsal.onboard(tenant)
     assert operation["status"] == "succeeded"
+    assert step(operation, "certificate")["attempts"] == 2
     assert len(in_vault(rehearsal, tenant).versions) == 1
     assert end_state(rehearsal, tenant) == ONCE
 

@@ -23,7 +23,7 @@ from shared.onboarding.orchestrator import (
     onboard,
 )
 from shared.onboarding.steps import STEPS
-from shared.onboarding.steps.outcome import ended, failed, not_yet
+from shared.outcomes import ended, failed, not_yet
 from tests.driving import outcomes, step
 from tests.replay.executor import START, ReplayResult, replay
 
