@@ -178,6 +178,23 @@ Guid = Annotated[
 ]
 
 
+VaultName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z-]{1,127}$",
+        description="Name of a certificate in Key Vault: letters, digits and hyphens",
+    ),
+]
+
+
+class CertificateChoice(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A certificate that is in Key Vault already: the vault (its name or its address; the one of
+    the settings, which is also what leaving it out means) and the certificate's name."""
+
+    name: VaultName
+    vault: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType = UNSET
+
+
 class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The body of ``POST /api/tenants`` and ``POST /api/plan``.
 
@@ -193,11 +210,16 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
     adopt: Guid | UnsetType = UNSET
+    certificate: CertificateChoice | UnsetType = UNSET
     repair: RepairPolicy | UnsetType = UNSET
 
 
 class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A request with every choice made: what the orchestrator and each step are given."""
+    """A request with every choice made: what the orchestrator and each step are given.
+
+    ``certificate`` names one in the vault that is the administrator's own: it is used as it is, and
+    neither renewed nor removed by us.
+    """
 
     operation_id: str
     tenant_id: str
@@ -206,6 +228,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     application_name: str
     policies: list[str]
     adopt: str | None = None
+    certificate: str | None = None
     repair: RepairPolicy = RepairPolicy.REPORT
 
 

@@ -2,8 +2,9 @@
 
 A certificate is rotated some days before its end, and one that lives only briefly (a tenant's
 policy may allow thirty days) in the last third of its life, so that a short life does not mean a
-rotation every night. A rotation that stopped halfway is gone on with; one whose overlap runs is
-left alone until it ends. The daily look finds all of these; the window is far longer than a day.
+rotation every night. A rotation that stopped halfway is gone on with (unless nothing of it was
+done); one whose overlap runs is left alone until it ends. The daily look finds all of these; the
+window is far longer than a day.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def reason_to_rotate(record: TenantRecord, now: datetime, before: timedelta) -> 
     certificate, rotation = record.certificate, record.rotation
     if certificate is None or not can_rotate(record):
         return None
-    if rotation is not None and not rotation.state.over:
+    begun = rotation is not None and rotation.state is RotationState.BEGUN
+    if rotation is not None and not rotation.state.over and not begun:
         waiting = rotation.overlap_until is not None and now < rotation.overlap_until
         if rotation.state is RotationState.SCANNED and waiting:
             return None

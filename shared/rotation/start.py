@@ -8,6 +8,7 @@ from shared.instances import DurableClient, start_operation
 from shared.models import OnboardingOrder, TenantRecord, operation_id
 from shared.rotation.due import can_rotate
 from shared.rotation.orchestrator import ROTATE, RotationStart, begun
+from shared.vault.certificates import certificate_name
 
 
 async def start_rotation(context: Context, client: DurableClient, tenant_id: str) -> str:
@@ -51,12 +52,15 @@ def order_for(context: Context, record: TenantRecord) -> OnboardingOrder:
             field="tenant",
             tenant_id=record.tenant_id,
         )
+    name = record.application_name or settings.application_name
+    used = record.certificate.name if record.certificate is not None else None
     return OnboardingOrder(
         operation_id=operation_id(record.tenant_id, context.now()),
         tenant_id=record.tenant_id,
         space=space,
         manifest=record.manifest or settings.manifest,
-        application_name=record.application_name or settings.application_name,
+        application_name=name,
         policies=list(settings.mondoo_policies),
         adopt=record.app_id,
+        certificate=None if used == certificate_name(name, record.tenant_id) else used,
     )

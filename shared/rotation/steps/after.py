@@ -124,6 +124,9 @@ async def disable(context: Context, call: StepCall) -> StepResult:
         return ended(Outcome.PASSED, _DONE_BEFORE)
     old, new = rotation.old, rotation.new
     assert new is not None  # the rotation has come far beyond making it
+    if call.order.certificate is not None:
+        await progress.advance(context, tenant_id, RotationEvent.OLD_VERSION_DISABLED)
+        return ended(Outcome.PASSED, f"version {old.version} of {old.name} is theirs, and stays on")
     same = (old.name, old.version) == (new.name, new.version)
     switched = not same and await lifecycle.disable(context.vault, old)
     await progress.advance(context, tenant_id, RotationEvent.OLD_VERSION_DISABLED)

@@ -13,7 +13,7 @@ import msgspec
 from shared.certificates import public_part, read_bundle
 from shared.context import Context
 from shared.entra.applications import add_certificate, read_object, remove_certificate
-from shared.errors import Unusable
+from shared.errors import OutcomeUnknown, Unusable
 from shared.models import (
     CertificateReference,
     Facts,
@@ -26,7 +26,7 @@ from shared.models import (
 from shared.onboarding.steps import preflight as onboarding_preflight
 from shared.onboarding.steps import sign_in as onboarding_sign_in
 from shared.onboarding.steps.certificate import too_long
-from shared.outcomes import ended, failed, learned
+from shared.outcomes import ended, failed, learned, look_again
 from shared.rotation import progress
 from shared.transitions import RotationEvent, RotationState
 from shared.vault import lifecycle
@@ -73,16 +73,25 @@ async def certificate(context: Context, call: StepCall) -> StepResult:
         stored is not None
         and stored.enabled
         and stored.reference.version != old.version
-        and stored.reference.not_before >= old.not_before
         and not too_long(stored.reference, facts)
         and await _usable(context, stored.reference)
     ):
         new, deed = stored.reference, "was found in the vault"
+    elif order.certificate is not None:
+        return failed(
+            "certificate_not_renewed",
+            f"certificate {old.name} is the administrator's own, and the vault has no newer version"
+            " of it that could be used",
+            remediation="Make a new version in the vault; it is taken over when it is there.",
+        )
     else:
         days = context.settings.certificate_validity_days
         if facts.longest_certificate_days is not None:
             days = min(days, facts.longest_certificate_days)
-        new = await context.vault.issue(old.name, days=days, tenant_id=order.tenant_id)
+        try:
+            new = await context.vault.issue(old.name, days=days, tenant_id=order.tenant_id)
+        except OutcomeUnknown as error:
+            raise look_again(error) from error
         read_bundle(await context.vault.pem(new), now=context.now())
         deed = "was made"
     await progress.advance(context, order.tenant_id, RotationEvent.VERSION_MADE, new=new)

@@ -65,7 +65,10 @@ def rotation(state: RotationState, overlap: timedelta | None = None) -> Rotation
 @pytest.mark.parametrize(
     ("state", "overlap", "due"),
     [
-        *((state, None, not state.over) for state in RotationState),
+        *(
+            (state, None, not state.over and state is not RotationState.BEGUN)
+            for state in RotationState
+        ),
         (RotationState.SCANNED, MINUTE, False),
         (RotationState.SCANNED, -MINUTE, True),
         (RotationState.RETIRED, -MINUTE, True),
