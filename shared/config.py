@@ -88,6 +88,8 @@ class Settings:
     manifest: str
     application_name: str
     certificate_validity_days: int
+    rotation_before_days: int
+    rotation_overlap_hours: float
     waits: WaitPolicy
     event_topic_endpoint: str | None
     authentication: Authentication
@@ -160,6 +162,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MANIFEST", "permission manifest for requests that name none", DEFAULT_MANIFEST),
     Setting("APPLICATION_NAME", "name of the application made in each tenant", "mondoo-ms365"),
     Setting("CERTIFICATE_VALIDITY_DAYS", "longest life of a certificate, 1 to 730 days", "365"),
+    Setting(
+        "ROTATION_BEFORE_DAYS",
+        "days before its end that a certificate is rotated, or in its last third if that is later",
+        "30",
+    ),
+    Setting(
+        "ROTATION_OVERLAP_HOURS",
+        "hours that the old certificate stays registered beside the new one, 0 to 720",
+        "24",
+    ),
     Setting("POLL_FIRST_SECONDS", "first pause between attempts, doubled each time", "5"),
     Setting("POLL_LONGEST_SECONDS", "longest pause between attempts", "60"),
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
@@ -246,6 +258,8 @@ class _Reader:
             certificate_validity_days=int(
                 self._number("CERTIFICATE_VALIDITY_DAYS", 1, LONGEST_CERTIFICATE_DAYS, whole=True)
             ),
+            rotation_before_days=int(self._number("ROTATION_BEFORE_DAYS", 1, 365, whole=True)),
+            rotation_overlap_hours=self._number("ROTATION_OVERLAP_HOURS", 0, 720),
             waits=WaitPolicy(
                 first=self._number("POLL_FIRST_SECONDS", 0.01, 300),
                 longest=self._number("POLL_LONGEST_SECONDS", 0.01, 600),
