@@ -11,18 +11,21 @@ ties trigger, orchestrator and activities of an operation together.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from shared.models import Operation, StepResult, tenant_of_operation
+from shared.models import Operation, StepResult, from_json, tenant_of_operation
 
 _log = logging.getLogger("onboarding")
 
 
 class StepEntry(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="step"):
-    """A call of a step came to an end. ``outcome`` is ``waiting`` when it will be called again."""
+    """A call of a step came to an end; ``step`` is the name of its activity. ``outcome`` is
+    ``waiting`` when it will be called again."""
 
     tenant: str
     operation: str
@@ -53,12 +56,20 @@ class RequestEntry(Struct, frozen=True, tag_field="event", tag="request"):
     caller: str
 
 
-def step_ended(operation_id: str, step: str, result: StepResult) -> None:
-    """Log how a call of a step ended."""
-    tenant_id = tenant_of_operation(operation_id) or ""
+def step_ended(activity: str, call: Mapping[str, Any], answer: Any) -> None:
+    """Log how a call of an activity ended; one that is not a step of an operation is not told.
+
+    ``call`` and ``answer`` are what the engine hands over: every step is given its order, and
+    answers with a `StepResult`.
+    """
+    operation_id = str(call.get("order", {}).get("operationId", ""))
+    tenant_id = tenant_of_operation(operation_id)
+    if tenant_id is None or not isinstance(answer, dict) or "outcome" not in answer:
+        return
+    result = from_json(answer, StepResult)
     outcome = result.outcome.value if result.wait is None else "waiting"
     _write(
-        StepEntry(tenant_id, operation_id, step, outcome, result.code, len(result.findings)),
+        StepEntry(tenant_id, operation_id, activity, outcome, result.code, len(result.findings)),
         logging.WARNING if result.wait is None and result.outcome.stops else logging.INFO,
     )
 

@@ -42,10 +42,7 @@ def onboarding_functions(context: Context) -> df.Blueprint:
 
     def step_activity(definition: StepDefinition) -> Activity:
         async def run(call: dict[str, Any]) -> Any:
-            given = from_json(call, StepCall)
-            result = await run_step(definition, context, given)
-            step_ended(given.order.operation_id, definition.name, result)
-            return to_json(result)
+            return to_json(await run_step(definition, context, from_json(call, StepCall)))
 
         return run
 
@@ -55,7 +52,6 @@ def onboarding_functions(context: Context) -> df.Blueprint:
     async def record_tenant(call: dict[str, Any]) -> Any:
         given = from_json(call, RecordCall)
         result = await _result(record.run(context, given.order, given.facts, given.operation))
-        step_ended(given.operation.id, "record", result)
         if result.wait is None:
             known = given.facts.certificate
             operation_ended(given.operation, known.not_after if known else None, context.now())
@@ -78,14 +74,12 @@ def audit_functions(context: Context) -> df.Blueprint:
         return (yield from audit_fleet(context))
 
     async def audit_tenant(call: dict[str, Any]) -> Any:
-        order = from_json(call, AuditCall).order
-        return await _told(order.operation_id, "audit", auditing.audit(context, order))
+        return await _answer(auditing.audit(context, from_json(call, AuditCall).order))
 
     async def publish(call: dict[str, Any]) -> Any:
         given = from_json(call, AuditCall)
         audited = given.operation.step("audit")
-        step = auditing.publish(context, given.order, audited)
-        return await _told(given.operation.id, "publish", step)
+        return await _answer(auditing.publish(context, given.order, audited))
 
     async def record_audit(call: dict[str, Any]) -> Any:
         given = from_json(call, AuditCall)
@@ -98,7 +92,7 @@ def audit_functions(context: Context) -> df.Blueprint:
             operation_ended(given.operation, expires, context.now())
             return result
 
-        return await _told(given.operation.id, "record", recorded())
+        return await _answer(recorded())
 
     register(blueprint, AUDIT_ACTIVITY, audit_tenant)
     register(blueprint, PUBLISH_ACTIVITY, publish)
@@ -113,11 +107,9 @@ def audit_functions(context: Context) -> df.Blueprint:
     return blueprint
 
 
-async def _told(operation_id: str, name: str, step: Awaitable[StepResult]) -> Any:
-    """What a step says, logged, as JSON."""
-    result = await _result(step)
-    step_ended(operation_id, name, result)
-    return to_json(result)
+async def _answer(step: Awaitable[StepResult]) -> Any:
+    """What a step says, as JSON."""
+    return to_json(await _result(step))
 
 
 async def _result(step: Awaitable[StepResult]) -> StepResult:
@@ -129,9 +121,15 @@ async def _result(step: Awaitable[StepResult]) -> StepResult:
 
 
 def register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
-    """Register an activity under the name that its orchestrator calls."""
+    """Register an activity under the name that its orchestrator calls; its answers are logged."""
+
+    async def logged(call: dict[str, Any]) -> Any:
+        answer = await activity(call)
+        step_ended(name, call, answer)
+        return answer
+
     # The decorators name a function after the Python one, and names must differ within an app.
-    activity.__name__ = name
+    logged.__name__ = name
     # The worker that runs functions in Azure refuses a parameterised generic on a binding.
-    activity.__annotations__ = {"call": dict}
-    blueprint.activity_trigger(input_name="call", activity=name)(activity)
+    logged.__annotations__ = {"call": dict}
+    blueprint.activity_trigger(input_name="call", activity=name)(logged)

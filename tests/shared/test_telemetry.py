@@ -21,6 +21,7 @@ from shared.models import (
     Severity,
     Step,
     StepResult,
+    to_json,
 )
 from shared.telemetry import (
     OperationEntry,
@@ -35,6 +36,7 @@ from tests.driving import Driver
 TENANT = "6f2c7a4e-1111-4222-8333-9a1b2c3d4e5f"
 ID = f"{TENANT}.20261124T050000000000Z"
 START = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+CALL = {"order": {"operationId": ID}}
 QUERIES = sorted((Path(__file__).parents[2] / "infra" / "queries").glob("*.kql"))
 
 
@@ -50,7 +52,7 @@ def everything(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_step_that_failed_is_a_warning_with_its_code(caplog: pytest.LogCaptureFixture) -> None:
     finding = Finding("x_y", Severity.HIGH, "subject", "message", "remedy")
     result = StepResult(Outcome.FAILED, "text", "right_missing", "Grant it.", [finding])
-    step_ended(ID, "preflight", result)
+    step_ended("onboard_preflight", CALL, to_json(result))
     assert lines(caplog) == [
         (
             logging.WARNING,
@@ -58,7 +60,7 @@ def test_a_step_that_failed_is_a_warning_with_its_code(caplog: pytest.LogCapture
                 "event": "step",
                 "tenant": TENANT,
                 "operation": ID,
-                "step": "preflight",
+                "step": "onboard_preflight",
                 "outcome": "failed",
                 "code": "right_missing",
                 "findings": 1,
@@ -68,9 +70,16 @@ def test_a_step_that_failed_is_a_warning_with_its_code(caplog: pytest.LogCapture
 
 
 def test_a_step_that_will_be_called_again_is_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    step_ended(ID, "sign-in", StepResult(Outcome.UNKNOWN, "…", "not_replicated", wait=3.0))
+    result = StepResult(Outcome.UNKNOWN, "…", "not_replicated", wait=3.0)
+    step_ended("onboard_sign_in", CALL, to_json(result))
     ((level, entry),) = lines(caplog)
     assert (level, entry["outcome"]) == (logging.INFO, "waiting")
+
+
+def test_what_is_not_a_step_of_an_operation_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    step_ended("advance_fleet", {"id": "run"}, {"outcome": "passed"})
+    step_ended("onboard_preflight", CALL, ["something else"])
+    assert lines(caplog) == []
 
 
 def test_an_operation_says_how_long_it_took_and_until_when_its_certificate_is_good(
@@ -128,7 +137,8 @@ def test_an_onboarding_can_be_followed_in_the_log(
     logged = [json.loads(each.getMessage()) for each in caplog.records if each.name == "onboarding"]
     ours = [entry for entry in logged if entry["tenant"] == tenant.id]
     told = {entry["step"] for entry in ours if entry["event"] == "step"}
-    assert told == {each["name"] for each in operation["steps"]}
+    steps = [each["name"] for each in operation["steps"]]
+    assert told == {f"onboard_{name.replace('-', '_')}" for name in steps}
     (end,) = [entry for entry in ours if entry["event"] == "operation"]
     assert (end["status"], end["operation"]) == ("succeeded", operation["id"])
     assert "certificateExpires" in end
