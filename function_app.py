@@ -15,6 +15,7 @@ from shared.triggers.certificates import certificate_functions
 from shared.triggers.durable import audit_functions, onboarding_functions
 from shared.triggers.health import health_functions
 from shared.triggers.offboarding import offboarding_functions
+from shared.triggers.policies import policy_functions
 from shared.triggers.rotation import rotation_functions
 from shared.triggers.tenants import tenant_functions
 
@@ -22,6 +23,7 @@ context = Context(load_settings(os.environ))
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(tenant_functions(context))
+app.register_functions(policy_functions(context))
 app.register_functions(audit_requests(context))
 app.register_functions(health_functions())
 app.register_functions(onboarding_functions(context))

@@ -71,6 +71,13 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class PolicyAction(StrEnum):
+    """What a policy does in a Mondoo space."""
+
+    ACTIVE = "active"
+    PREVIEW = "preview"  # shown, and counts nothing
+
+
 class RepairPolicy(StrEnum):
     """What an audit may put right by itself."""
 
@@ -97,8 +104,49 @@ class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     key: str | None = None
 
 
+class CoverageState(StrEnum):
+    """How much of a service the scan saw."""
+
+    SCANNED = "scanned"
+    PARTLY = "partly"
+    NOT_SCANNED = "not-scanned"
+
+
+class CauseKind(StrEnum):
+    """What keeps a service, or a part of it, from being scanned."""
+
+    PERMISSION = "permission"
+    ROLE = "role"
+    LICENCE = "licence"
+    CREDENTIAL = "credential"
+    APPLICATION = "application"  # disabled, deleted or blocked
+    OTHER = "other"
+
+
+class CoverageCause(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Why a service is not scanned in full; a finding of the same ``code`` holds the remedy.
+
+    ``subjects`` names the permissions, the role or the resource.
+    """
+
+    kind: CauseKind
+    code: str
+    message: str
+    subjects: list[str] = []
+
+
+class ServiceCoverage(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams`` or
+    ``intune``; without causes it is all of it."""
+
+    service: str
+    state: CoverageState
+    causes: list[CoverageCause] = []
+
+
 class Step(Struct, omit_defaults=True, rename="camel"):
-    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls."""
+    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls;
+    ``coverage`` is what the first scan says of each service."""
 
     name: str
     outcome: Outcome | None = None
@@ -106,6 +154,7 @@ class Step(Struct, omit_defaults=True, rename="camel"):
     code: str | None = None
     remediation: str | None = None
     findings: list[Finding] = []
+    coverage: list[ServiceCoverage] = []
     started_at: datetime | None = None
     finished_at: datetime | None = None
     attempts: int = 0
@@ -156,6 +205,13 @@ SpaceMrn = Annotated[
         description="MRN of a Mondoo space, such as //captain.api.mondoo.app/spaces/my-space",
     ),
 ]
+ScopeMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//captain\.api\.mondoo\.app/(spaces|organizations)/[a-z0-9_-]{4,64}$",
+        description="MRN of a Mondoo space or organization",
+    ),
+]
 PolicyMrn = Annotated[
     str,
     Meta(
@@ -200,8 +256,9 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
 
     ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
-    taken over; without it such an application is only reported. ``repair`` is what audits may put
-    right by themselves later. Fields that are left out take their value from the settings.
+    taken over; without it such an application is only reported. ``policySearch`` chooses policies
+    by words instead of, or besides, MRNs. ``repair`` is what audits may put right by themselves
+    later. Fields that are left out take their value from the settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -209,6 +266,8 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     manifest: Annotated[str, Meta(max_length=60)] | UnsetType = UNSET
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
+    policy_search: Annotated[str, Meta(min_length=2, max_length=100)] | UnsetType = UNSET
+    policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: Guid | UnsetType = UNSET
     certificate: CertificateChoice | UnsetType = UNSET
     repair: RepairPolicy | UnsetType = UNSET
@@ -227,6 +286,8 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     manifest: str
     application_name: str
     policies: list[str]
+    policy_search: str | None = None
+    policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: str | None = None
     certificate: str | None = None
     repair: RepairPolicy = RepairPolicy.REPORT
@@ -315,7 +376,9 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     scan_before: datetime | None = None
     scanned_at: datetime | None = None
     asset: str | None = None
+    grade: str | None = None
     console: str | None = None
+    coverage: list[ServiceCoverage] = []
 
 
 class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -328,6 +391,7 @@ class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
     code: str | None = None
     remediation: str | None = None
     findings: list[Finding] = []
+    coverage: list[ServiceCoverage] = []
     facts: dict[str, Any] = {}
     wait: float | None = None
 
@@ -418,8 +482,9 @@ class Receipt(Struct, frozen=True, rename="camel"):
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven; ``repair`` what audits may put
-    right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
+    the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
+    with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
+    put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
     offboarding; ``rotation`` its newest one, ended or not."""
 
     tenant_id: str
@@ -437,6 +502,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     certificate: CertificateReference | None = None
     integration: str | None = None
     console: str | None = None
+    asset: str | None = None
+    grade: str | None = None
+    coverage: list[ServiceCoverage] = []
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
     repair: RepairPolicy = RepairPolicy.REPORT

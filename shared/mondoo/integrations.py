@@ -20,6 +20,9 @@ import msgspec
 
 from shared.mondoo.client import MondooClient
 
+THUMBPRINT_LABEL = "certificate-thumbprint"
+"""The label that says which certificate Mondoo was given, since that cannot be read back."""
+
 LONGEST_NAME = 250
 """Characters; what Mondoo's own Terraform provider allows."""
 
@@ -45,7 +48,8 @@ class Integration:
     """An integration as Mondoo shows it.
 
     ``status`` is Mondoo's own word (ACTIVE, ERROR, WARNING, WAITING_FOR_SETUP, …; others may
-    come). Times are UTC and None until they happened. Ids are lower-case.
+    come). Times are UTC and None until they happened. Ids are lower-case. ``keyless``: it signs in
+    by federation, without a certificate.
     """
 
     mrn: str
@@ -53,6 +57,7 @@ class Integration:
     status: str
     tenant_id: str
     client_id: str
+    keyless: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     created: datetime | None = None
@@ -183,6 +188,7 @@ def _integration(shown: Mapping[str, Any]) -> Integration:
         status=shown["status"],
         tenant_id=(options.get("tenantId") or "").lower(),
         client_id=(options.get("clientId") or "").lower(),
+        keyless=bool(options.get("useWif")),
         labels={pair["key"]: pair.get("value") or "" for pair in shown.get("labels") or ()},
         messages=tuple(_message(message) for message in shown.get("messages") or ()),
         created=_time(shown.get("created")),

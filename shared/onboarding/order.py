@@ -35,9 +35,9 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
             if request.application_name is UNSET
             else request.application_name
         ),
-        policies=(
-            list(settings.mondoo_policies) if request.policies is UNSET else request.policies
-        ),
+        policies=_policies(settings, request),
+        policy_search=None if request.policy_search is UNSET else request.policy_search,
+        policy_action=request.policy_action,
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
@@ -56,6 +56,13 @@ def _own(settings: Settings, chosen: CertificateChoice) -> str:
             field="certificate.vault",
         )
     return chosen.name
+
+
+def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
+    if request.policies is not UNSET:
+        return request.policies
+    # Who searches has chosen; the default is for those who have not.
+    return list(settings.mondoo_policies) if request.policy_search is UNSET else []
 
 
 def _space(settings: Settings, request: OnboardingRequest) -> str:

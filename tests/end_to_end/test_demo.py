@@ -16,6 +16,13 @@ def test_every_sample_tenant_ends_as_it_should(capsys: pytest.CaptureFixture[str
     assert all(line.endswith("yes") for line in table)
     assert "RoleManagement.ReadWrite.Directory" in printed.out
     assert "Exchange Online" in printed.out
+    coverage = [part.splitlines() for part in printed.out.split("  coverage:")[1:]]
+    assert len(coverage) == 5
+    assert sum("none, since no scan was made" in lines[0] for lines in coverage) == 1
+    for lines in coverage:
+        if "none" not in lines[0]:
+            named = [line.split()[0] for line in lines[1:6]]
+            assert named == ["entra", "exchange", "sharepoint", "teams", "intune"]
     assert "1 clean, 3 with findings, 0 failed" in printed.out
     assert "3 clean, 1 with findings, 0 failed" in printed.out
     assert "was replaced by" in printed.out

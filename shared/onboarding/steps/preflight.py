@@ -33,9 +33,11 @@ from shared.models import (
     StepCall,
     StepResult,
 )
-from shared.mondoo import policies, spaces
+from shared.mondoo import spaces
+from shared.mondoo.diagnosis import explained
 from shared.onboarding.rights import missing_rights
 from shared.onboarding.steps import record
+from shared.onboarding.steps.policies import choose, unknown
 from shared.outcomes import ended, failed, finding_of
 
 RIGHTS = "rights in the tenant"
@@ -116,7 +118,11 @@ async def _vault(context: Context) -> list[Finding]:
 
 
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
-    space = await spaces.read_space(context.mondoo, order.space)
+    account = await context.mondoo.account()
+    try:
+        space = await spaces.read_space(context.mondoo, order.space)
+    except Refused as error:
+        raise explained(error, account, order.space) from error
     missing = spaces.missing_rights(await spaces.rights(context.mondoo, space.mrn))
     findings = [
         Finding(
@@ -128,20 +134,8 @@ async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
         )
         for role in missing
     ]
-    unknown = set(order.policies) - await policies.known(
-        context.mondoo, order.space, order.policies
-    )
-    findings += [
-        Finding(
-            code="mondoo_policy_unknown",
-            severity=Severity.HIGH,
-            subject=mrn,
-            message=f"there is no policy {mrn} that {order.space} could use",
-            remediation="Correct the MRN; the Mondoo Console lists policies under Registry.",
-        )
-        for mrn in sorted(unknown)
-    ]
-    return findings
+    _, wrong = await choose(context, order)
+    return findings + await unknown(context, order) + wrong
 
 
 def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding]:

@@ -114,6 +114,9 @@ def _record(
         "certificate": facts.certificate,
         "integration": facts.integration,
         "console": facts.console,
+        "asset": facts.asset,
+        "grade": facts.grade,
+        "coverage": facts.coverage or None,
         "scanned_at": facts.scanned_at,
     }
     if proven:

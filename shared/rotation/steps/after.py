@@ -22,9 +22,9 @@ from shared.models import (
     to_json,
 )
 from shared.mondoo import integrations
+from shared.mondoo.integrations import THUMBPRINT_LABEL
 from shared.onboarding.steps import first_scan as onboarding_scan
 from shared.onboarding.steps import integration as onboarding_integration
-from shared.onboarding.steps.integration import THUMBPRINT_LABEL
 from shared.outcomes import ended, not_yet
 from shared.rotation import progress
 from shared.transitions import RotationEvent, RotationState
