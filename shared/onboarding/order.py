@@ -44,6 +44,13 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     )
 
 
+def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
+    if request.policies is not UNSET:
+        return request.policies
+    # Who searches has chosen; the default is for those who have not.
+    return list(settings.mondoo_policies) if request.policy_search is UNSET else []
+
+
 def _own(settings: Settings, chosen: CertificateChoice) -> str:
     """The name of the administrator's own certificate, which must be in our vault."""
     ours = settings.key_vault_url.lower()
@@ -56,13 +63,6 @@ def _own(settings: Settings, chosen: CertificateChoice) -> str:
             field="certificate.vault",
         )
     return chosen.name
-
-
-def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
-    if request.policies is not UNSET:
-        return request.policies
-    # Who searches has chosen; the default is for those who have not.
-    return list(settings.mondoo_policies) if request.policy_search is UNSET else []
 
 
 def _space(settings: Settings, request: OnboardingRequest) -> str:
