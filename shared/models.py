@@ -417,6 +417,12 @@ class Rotation(Struct, frozen=True, omit_defaults=True, rename="camel"):
     new: CertificateReference | None = None
     overlap_until: datetime | None = None
 
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """The certificates that may be registered side by side for now: none once it is over."""
+        both = [] if self.state.over else [self.old, self.new]
+        return frozenset(each.thumbprint for each in both if each is not None)
+
 
 # --- receipts ------------------------------------------------------------------------------------
 
