@@ -2,7 +2,8 @@
 
 Every call passes through the same middleware, which reads the body once, asks the weather and the
 faults, calls the handler and writes the journal. What a call *is* (operation name, tenant, caller,
-write or not) only the service knows: `describe`. How an error looks on its wire likewise: `fault_body`.
+write or not) only the service knows: `describe`. How an error looks on its wire likewise:
+`fault_body`.
 """
 
 from __future__ import annotations

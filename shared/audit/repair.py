@@ -1,12 +1,8 @@
-"""What an audit corrects by itself: a plan, which is pure, and carrying it out.
+"""Carrying out the plan of a repair.
 
-The plan follows from the deviations, the tenant's policy and our mark: what does not carry it is
-never changed, and neither is anything that hangs on it. ``repair`` adds and enables, ``enforce``
-also removes; which kind of finding is which is in the catalogue.
-
-Every change has an outcome of its own, though many travel in one batch or in one PATCH. Additions
-go before removals. That a request was accepted proves nothing: a change counts as made only when
-the tenant, read again, shows it (`settle`).
+Every change has an outcome of its own, though many travel in one batch or in one PATCH, and all of
+them are tried, whatever becomes of the others. Nothing is called done here: that is for the next
+reading to say (`shared.audit.settlement`).
 
 Some corrections come to light only after others (permissions of a service principal that first had
 to be made), so `shared.audit.steps` plans again after each reading.
@@ -16,16 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.audit.catalogue import entry_of
-from shared.audit.checks.permissions import declarations
 from shared.audit.deviations import (
     BrokenPrincipal,
     Declaration,
     DeletedApplication,
-    Deviation,
     ExcessGrant,
     ExcessKey,
     Target,
@@ -33,7 +25,9 @@ from shared.audit.deviations import (
     WantedPermission,
     WideAudience,
 )
-from shared.audit.report import Action, Change
+from shared.audit.plan import PlannedChange
+from shared.audit.report import Action
+from shared.audit.settlement import Attempt
 from shared.certificates import public_part
 from shared.context import Context
 from shared.entra.applications import restore
@@ -52,11 +46,9 @@ from shared.entra.corrections import (
     undelegate_request,
     without_redirects,
 )
-from shared.entra.directory_roles import RoleAssignment, assign, holds
+from shared.entra.directory_roles import RoleAssignment, assign
 from shared.entra.graph import BatchRequest, GraphClient
 from shared.entra.inventory import (
-    Aspect,
-    AuditedPrincipal,
     DelegatedGrant,
     FederatedCredential,
     Inventory,
@@ -67,159 +59,9 @@ from shared.entra.inventory import (
 from shared.entra.service_principals import ensure_principal
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 from shared.manifest import DirectoryRole
-from shared.models import Finding, Outcome, RepairPolicy, TenantRecord
-
-LONGEST_MESSAGE = 500
+from shared.models import TenantRecord
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class PlannedChange:
-    """One change that is to be made."""
-
-    action: Action
-    finding: Finding
-    target: Target
-
-    @property
-    def identity(self) -> tuple[Action, str]:
-        """The same for a change that another finding about the same thing asks for."""
-        return self.action, (self.finding.key or "").partition(":")[2]
-
-    def ended(
-        self,
-        outcome: Outcome,
-        message: str,
-        *,
-        code: str | None = None,
-        remediation: str | None = None,
-    ) -> Change:
-        """The change with what became of it."""
-        return Change(
-            action=self.action,
-            subject=self.finding.subject,
-            finding=self.finding.key or self.finding.code,
-            outcome=outcome,
-            message=message[:LONGEST_MESSAGE],
-            code=code,
-            remediation=remediation,
-        )
-
-
-# --- the plan ------------------------------------------------------------------------------------
-
-
-def plan(
-    deviations: Iterable[Deviation], inventory: Inventory, policy: RepairPolicy
-) -> list[PlannedChange]:
-    """The changes that the policy allows, in the order in which they are made."""
-    planned: list[PlannedChange] = []
-    for each in deviations:
-        if each.target is None or not entry_of(each.finding.code).repairable.under(policy):
-            continue
-        planned += [
-            PlannedChange(action, each.finding, each.target)
-            for action in _actions(each.finding.code, each.target)
-            if _is_ours(action, each.target, inventory)
-        ]
-    order = {action: number for number, action in enumerate(_ORDER)}
-    return sorted(planned, key=lambda change: order[change.action])
-
-
-def rehearsed(planned: Iterable[PlannedChange]) -> list[Change]:
-    """The changes of a plan that is not carried out."""
-    return [
-        each.ended(Outcome.PLANNED, f"{each.action.value}: {each.finding.message}")
-        for each in planned
-    ]
-
-
-def _actions(code: str, target: Target) -> tuple[Action, ...]:
-    """What corrects a deviation; usually one action."""
-    match target:
-        case WantedPermission():
-            return _FOR_WANTED[code]
-        case ExcessGrant(declaration=None):
-            return (Action.REVOKE_PERMISSION,)
-        case ExcessGrant():
-            return Action.REVOKE_PERMISSION, Action.REMOVE_DECLARATION
-        case _:
-            return (_FOR[type(target)],)
-
-
-_FOR_WANTED = {
-    "permission_missing": (Action.DECLARE_PERMISSION, Action.GRANT_PERMISSION),
-    "permission_not_granted": (Action.GRANT_PERMISSION,),
-    "permission_not_declared": (Action.DECLARE_PERMISSION,),
-}
-_FOR: dict[type[Target], Action] = {
-    BrokenPrincipal: Action.MEND_PRINCIPAL,
-    Declaration: Action.REMOVE_DECLARATION,
-    DelegatedGrant: Action.REVOKE_DELEGATED_GRANT,
-    DeletedApplication: Action.RESTORE_APPLICATION,
-    DirectoryRole: Action.ASSIGN_ROLE,
-    ExcessKey: Action.REMOVE_CERTIFICATE,
-    FederatedCredential: Action.REMOVE_FEDERATED_CREDENTIAL,
-    Owner: Action.REMOVE_OWNER,
-    PasswordCredential: Action.REMOVE_SECRET,
-    RedirectUri: Action.REMOVE_REDIRECT_URI,
-    RoleAssignment: Action.REMOVE_ROLE,
-    UnregisteredCertificate: Action.REGISTER_CERTIFICATE,
-    WideAudience: Action.NARROW_AUDIENCE,
-}
-_ORDER = (
-    Action.RESTORE_APPLICATION,
-    Action.MEND_PRINCIPAL,
-    Action.REGISTER_CERTIFICATE,
-    Action.DECLARE_PERMISSION,
-    Action.GRANT_PERMISSION,
-    Action.ASSIGN_ROLE,
-    Action.REMOVE_CERTIFICATE,
-    Action.REMOVE_SECRET,
-    Action.REMOVE_FEDERATED_CREDENTIAL,
-    Action.REVOKE_PERMISSION,
-    Action.REMOVE_DECLARATION,
-    Action.REVOKE_DELEGATED_GRANT,
-    Action.REMOVE_ROLE,
-    Action.REMOVE_OWNER,
-    Action.NARROW_AUDIENCE,
-    Action.REMOVE_REDIRECT_URI,
-)
-_ON_PRINCIPAL = frozenset(
-    {
-        Action.GRANT_PERMISSION,
-        Action.REVOKE_PERMISSION,
-        Action.REVOKE_DELEGATED_GRANT,
-        Action.ASSIGN_ROLE,
-        Action.REMOVE_ROLE,
-    }
-)
-
-
-def _is_ours(action: Action, target: Target, inventory: Inventory) -> bool:
-    """Whether everything that this action changes carries our mark."""
-    if action is Action.RESTORE_APPLICATION:
-        return inventory.deleted is not None and inventory.deleted.ours
-    if inventory.application is None or not inventory.application.application.ours:
-        return False
-    principal = inventory.principal
-    if action is Action.MEND_PRINCIPAL:
-        return principal is None or principal.principal.ours
-    if action in _ON_PRINCIPAL or (isinstance(target, Owner) and target.of == "principal"):
-        return principal is not None and principal.principal.ours
-    return True
-
-
-# --- carrying it out -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A change that was asked for; ``error`` is None when the request was accepted."""
-
-    change: PlannedChange
-    error: OnboardingError | None
 
 
 async def apply(
@@ -231,95 +73,6 @@ async def apply(
     """Ask for every change; one that is refused does not keep the others from being tried."""
     errors = await _Repair(context, record, inventory).run(planned)
     return [Attempt(change, error) for change, error in zip(planned, errors, strict=True)]
-
-
-def settle(attempts: Iterable[Attempt], seen: Inventory | None) -> list[Change]:
-    """What became of the changes, by what was ``seen`` afterwards; None when nothing could be.
-
-    Reading decides, also where an answer was lost or a request was refused.
-    """
-    return [_settled(each.change, each.error, seen) for each in attempts]
-
-
-def _settled(
-    change: PlannedChange, error: OnboardingError | None, seen: Inventory | None
-) -> Change:
-    deed = f"{change.action.value} {change.finding.subject}"
-    if seen is not None and is_done(change, seen):
-        if isinstance(error, Refused):
-            how = "it is right now, though the request was refused"
-            return change.ended(Outcome.PASSED, f"{deed}: {how}")
-        return change.ended(Outcome.CHANGED, f"{deed}: done")
-    if error is None:
-        return change.ended(
-            Outcome.UNKNOWN,
-            f"{deed}: accepted, but reading does not show it yet",
-            code="change_not_visible",
-            remediation="Entra ID may still be replicating it. The next audit looks again.",
-        )
-    return change.ended(
-        Outcome.FAILED if isinstance(error, Refused) else Outcome.UNKNOWN,
-        f"{deed}: {error.message}",
-        code=error.code,
-        remediation=error.remediation,
-    )
-
-
-def is_done(change: PlannedChange, seen: Inventory) -> bool:
-    """Whether the tenant is as this change was to make it. What is not seen is not done."""
-    app, principal = seen.application, seen.principal
-    if app is None:
-        return False
-    undeclares = change.action is Action.REMOVE_DECLARATION
-    match change.target:
-        case DeletedApplication():
-            return True
-        case BrokenPrincipal():
-            return principal is not None and not principal.sign_in_disabled
-        case WideAudience():
-            return app.audience == SINGLE_TENANT
-        case RedirectUri() as redirect:
-            return redirect not in app.redirect_uris
-        case UnregisteredCertificate(thumbprint):
-            return thumbprint in app.application.thumbprints()
-        case ExcessKey(key_id):
-            return all(
-                str(entry.get("keyId")) != key_id for entry in app.application.key_credentials
-            )
-        case PasswordCredential(key_id=key_id):
-            return all(secret.key_id != key_id for secret in app.passwords)
-        case FederatedCredential() as trust:
-            return trust.id not in {each.id for each in app.federated}
-        case Owner(of="application") as owner:
-            return owner.id not in {each.id for each in app.owners}
-        case WantedPermission(key) if change.action is Action.DECLARE_PERMISSION:
-            return Declaration(*key, "Role") in declarations(app.application)
-        case Declaration() as declaration:
-            return declaration not in declarations(app.application)
-        case ExcessGrant(declaration=Declaration() as declaration) if undeclares:
-            return declaration not in declarations(app.application)
-        case _:
-            return principal is not None and _is_done_on(principal, change.target, seen)
-
-
-def _is_done_on(principal: AuditedPrincipal, target: Target, seen: Inventory) -> bool:
-    granted = {(grant.resource_id, grant.app_role_id) for grant in principal.grants}
-    match target:
-        case WantedPermission(key, resource_id):
-            return (resource_id, key.app_role_id) in granted
-        case ExcessGrant(grant):
-            return (grant.resource_id, grant.app_role_id) not in granted
-        case DelegatedGrant() as delegated:
-            known = Aspect.DELEGATED_GRANTS not in seen.unread
-            return known and delegated.id not in {each.id for each in principal.delegated}
-        case DirectoryRole(template_id=template_id):
-            return holds(principal.roles, seen.role_ids.get(template_id, {template_id}))
-        case RoleAssignment() as assignment:
-            return assignment.id not in {each.id for each in principal.roles}
-        case Owner() as owner:
-            return owner.id not in {each.id for each in principal.owners}
-        case _:
-            return False
 
 
 Errors = dict[int, OnboardingError | None]

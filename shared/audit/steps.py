@@ -26,7 +26,8 @@ from shared.audit import comparison
 from shared.audit.comparison import DEFAULT_LIMITS, Limits
 from shared.audit.deviations import Deviation
 from shared.audit.observation import Observation, observe
-from shared.audit.repair import Attempt, PlannedChange, apply, plan, rehearsed, settle
+from shared.audit.plan import PlannedChange, plan, rehearsed
+from shared.audit.repair import apply
 from shared.audit.report import (
     AuditReport,
     Change,
@@ -36,6 +37,7 @@ from shared.audit.report import (
     gaps_in,
     status_of,
 )
+from shared.audit.settlement import Attempt, settle
 from shared.context import Context
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 from shared.manifest import Manifest, load_manifest

@@ -12,8 +12,10 @@ Credentials are made at first use, kept for the life of the process, and turn ev
 azure-identity into the family of `shared.errors`; clients that are given one never see an SDK's
 exception for a sign-in. All of them share one session (left to itself, azure-identity reads the
 authorities anew for every token, and opens connections for each tenant) and, where the managed
-identity vouches for us, its one token: the identity endpoint serves few requests a second. The other side of the coin, the application that we make in a tenant, signs
-in through `shared.entra.sign_in`.
+identity vouches for us, its one token: the identity endpoint serves few requests a second.
+
+The other side of the coin, the application that we make in a tenant, signs in through
+`shared.entra.sign_in`.
 """
 
 from __future__ import annotations

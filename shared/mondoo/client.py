@@ -38,6 +38,9 @@ USER_AGENT = "mondoo-m365-onboarding"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds."""
 
+LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+"""Audits of many tenants share the connections; those above the limit take a handshake each."""
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -185,6 +188,7 @@ class MondooClient:
         return httpx.AsyncClient(
             verify=client_context(self._settings),
             timeout=TIMEOUT,
+            limits=LIMITS,
             headers={"User-Agent": USER_AGENT},
         )
 

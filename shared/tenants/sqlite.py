@@ -1,14 +1,17 @@
 """Tenant records in one SQLite file, for where there is no cloud.
 
 Several processes may use the file at once: write-ahead logging lets readers go on during a write,
-and writers wait for each other for some seconds. A connection lives for one call, so nothing is
-left open and no thread holds on to anything; calls run off the event loop.
+and writers wait for each other for some seconds. A connection lives for one call, so no thread
+holds on to anything; calls run off the event loop. One more is kept open and does nothing: when the
+last one closes, SQLite moves its log into the file, which takes several times as long as a write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TypeVar
@@ -43,7 +46,8 @@ class SqliteRecords:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._prepared = False
+        self._preparing = threading.Lock()
+        self._close_kept: Callable[[], object] | None = None
 
     async def get(self, tenant_id: str) -> TenantRecord | None:
         """See `TenantRecords`."""
@@ -141,7 +145,10 @@ class SqliteRecords:
         )
 
     async def aclose(self) -> None:
-        """See `TenantRecords`; nothing is open between calls."""
+        """See `TenantRecords`."""
+        close, self._close_kept = self._close_kept, None
+        if close is not None:
+            await asyncio.to_thread(close)
 
     async def _put_newest(
         self, table: str, tenant_id: str, identifier: str, text: str, kept: int
@@ -176,11 +183,8 @@ class SqliteRecords:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
+            self._prepare()
             with closing(sqlite3.connect(self._path, timeout=WAIT_SECONDS)) as connection:
-                if not self._prepared:
-                    connection.execute("pragma journal_mode = wal")
-                    connection.executescript(_SCHEMA)
-                    self._prepared = True
                 yield connection
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -192,6 +196,21 @@ class SqliteRecords:
             raise self._refused(error) from error
         except sqlite3.DatabaseError as error:
             raise self._refused(error) from error
+
+    def _prepare(self) -> None:
+        """Make the file, if it has to be made, and keep a connection open until we are closed."""
+        with self._preparing:
+            if self._close_kept is not None:
+                return
+            kept = sqlite3.connect(self._path, timeout=WAIT_SECONDS, check_same_thread=False)
+            try:
+                kept.execute("pragma journal_mode = wal")
+                kept.executescript(_SCHEMA)
+            except BaseException:
+                kept.close()
+                raise
+            # Whoever drops the store without closing it leaves nothing behind either.
+            self._close_kept = weakref.finalize(self, kept.close)
 
     def _refused(self, error: sqlite3.DatabaseError) -> Refused:
         return Refused(

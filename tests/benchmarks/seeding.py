@@ -10,12 +10,9 @@ so all tenants share one pair; each has a certificate object of its own in the v
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from local.simulators import Simulators
@@ -25,13 +22,13 @@ from local.simulators.vault_certificates import KeyAndChain, new_key, self_signe
 from local.simulators.vault_objects import Certificate, CertificateVersion, new_version, seconds
 from local.simulators.vault_policies import PEM, Policy
 from local.stack import LocalStack
-from shared.audit.checks.integration import CERTIFICATE_LABEL
 from shared.config import Settings, load_settings
 from shared.context import Context
 from shared.entra.applications import declared_access
 from shared.entra.key_credentials import key_name, thumbprint_of
 from shared.manifest import Manifest, load_manifest
 from shared.models import MARK, MARK_LABEL, CertificateReference, TenantRecord, operation_id
+from shared.mondoo.integrations import THUMBPRINT_LABEL
 from shared.transitions import TenantState
 from shared.vault.certificates import certificate_name
 
@@ -149,7 +146,7 @@ class _Seeding:
             client_id=app_id,
             labels={
                 MARK_LABEL[0]: MARK_LABEL[1],
-                CERTIFICATE_LABEL: certificate.thumbprint,
+                THUMBPRINT_LABEL: certificate.thumbprint,
             },
         )
         made.status = "ACTIVE"

@@ -13,10 +13,7 @@ from datetime import datetime, timedelta
 
 from shared.audit.deviations import Deviation, deviation
 from shared.models import MARK_LABEL, TenantRecord
-from shared.mondoo.integrations import Integration, Message
-
-CERTIFICATE_LABEL = "certificate-thumbprint"
-"""The label that says which certificate Mondoo was given; the onboarding writes it."""
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration, Message
 
 LONGEST_QUOTE = 500
 """Characters of a scanner's message that are passed on."""
@@ -28,7 +25,7 @@ _GONE = frozenset({"DELETED", "MISSING"})
 
 def given_certificate(integration: Integration | None) -> str | None:
     """The thumbprint of the certificate that Mondoo has, as its label tells."""
-    return integration.labels.get(CERTIFICATE_LABEL) if integration is not None else None
+    return integration.labels.get(THUMBPRINT_LABEL) if integration is not None else None
 
 
 def integration(

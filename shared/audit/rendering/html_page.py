@@ -133,10 +133,13 @@ def code(value: str) -> Markup:
 
 def when(at: datetime, *, seen_from: datetime | None = None, only_day: bool = False) -> Markup:
     """A time; with how far it is from another one."""
-    shown = element("time", day(at) if only_day else moment(at), datetime=stamp(at))
+    if only_day:
+        shown = element("time", day(at), datetime=stamp(at), class_="day")
+    else:
+        shown = element("time", moment(at), datetime=stamp(at))
     if seen_from is None:
         return shown
-    return joined([shown, element("span", f" ({from_then(at, seen_from)})", class_="quiet")])
+    return joined([shown, " ", element("span", f"({from_then(at, seen_from)})", class_="quiet")])
 
 
 def table(

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from shared.certificates import read_bundle
 from shared.context import Context
-from shared.errors import Refused, Unusable
+from shared.errors import OutcomeUnknown, Refused, Unusable
 from shared.models import CertificateReference, Facts, Outcome, StepCall, StepResult
-from shared.outcomes import ended
+from shared.outcomes import ended, look_again
 from shared.vault.certificates import certificate_name
 
 
@@ -57,7 +57,10 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         return ended(
             Outcome.PLANNED, f"a certificate for at most {days} days would be made ({reason})"
         )
-    reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    try:
+        reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    except OutcomeUnknown as error:
+        raise look_again(error) from error
     await _check(context, reference)
     return ended(
         Outcome.CHANGED,

@@ -18,10 +18,9 @@ from shared.coverage.statement import credential_refused
 from shared.errors import NotYet, OutcomeUnknown
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
-from shared.mondoo.integrations import Integration
-from shared.outcomes import ended
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
+from shared.outcomes import ended, look_again
 
-THUMBPRINT_LABEL = "certificate-thumbprint"
 OPERATION_LABEL = "onboarding-operation"
 
 
@@ -85,14 +84,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
                 labels={**current.labels, **labels},
             )
     except OutcomeUnknown as error:
-        # It may have been made; the next call of this step looks before it tries again.
-        raise NotYet(
-            error.code,
-            error.message,
-            remediation=error.remediation,
-            tenant_id=order.tenant_id,
-            request_id=error.request_id,
-        ) from error
+        raise look_again(error) from error
     written = await integrations.read(context.mondoo, mrn)
     if not _is_right(written, certificate.thumbprint):
         raise NotYet(

@@ -19,7 +19,6 @@ from local.simulators.mondoo.estate import Integration
 from local.simulators.objects import Application, KeyCredential, ServicePrincipal
 from local.simulators.tenant import SimulatedTenant, new_id
 from local.stack import LocalStack
-from shared.audit.checks.integration import CERTIFICATE_LABEL
 from shared.certificates import public_part
 from shared.config import Settings, load_settings
 from shared.context import Context
@@ -27,6 +26,7 @@ from shared.entra.applications import declared_access
 from shared.entra.key_credentials import key_name
 from shared.manifest import load_manifest
 from shared.models import MARK, MARK_LABEL, CertificateReference, TenantRecord
+from shared.mondoo.integrations import THUMBPRINT_LABEL
 from shared.transitions import TenantState
 from tests.shared.entra.conftest import Watch
 
@@ -113,7 +113,7 @@ class Stand:
             client_id=app.app_id,
             labels={
                 MARK_LABEL[0]: MARK_LABEL[1],
-                CERTIFICATE_LABEL: self.reference.thumbprint,
+                THUMBPRINT_LABEL: self.reference.thumbprint,
             },
         )
         now = self.simulators.clock.now()

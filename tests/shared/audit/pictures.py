@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.audit.checks.integration import CERTIFICATE_LABEL
 from shared.audit.comparison import compare, deviations
 from shared.audit.deviations import Deviation
 from shared.audit.observation import Observation
@@ -26,7 +25,7 @@ from shared.entra.key_credentials import thumbprint_of
 from shared.entra.service_principals import ServicePrincipal
 from shared.manifest import AppRoleKey, Manifest, load_manifest
 from shared.models import MARK, MARK_LABEL, CertificateReference, Finding, TenantRecord
-from shared.mondoo.integrations import Integration
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 from shared.transitions import TenantState
 from shared.vault.certificates import StoredCertificate
 
@@ -182,7 +181,7 @@ class Picture:
             status="ACTIVE",
             tenant_id=TENANT,
             client_id=APP_ID,
-            labels={MARK_LABEL[0]: MARK_LABEL[1], CERTIFICATE_LABEL: THUMBPRINT},
+            labels={MARK_LABEL[0]: MARK_LABEL[1], THUMBPRINT_LABEL: THUMBPRINT},
             created=NOW - timedelta(days=9),
             scan_started=NOW - timedelta(hours=2),
             scan_finished=NOW - timedelta(hours=1),

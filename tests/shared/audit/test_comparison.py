@@ -13,7 +13,6 @@ import msgspec
 import pytest
 
 from shared.audit.catalogue import EVERYTHING
-from shared.audit.checks.integration import CERTIFICATE_LABEL
 from shared.audit.comparison import Limits, compare
 from shared.entra.directory_roles import RoleAssignment
 from shared.entra.inventory import (
@@ -30,8 +29,7 @@ from shared.entra.inventory import (
 from shared.entra.key_credentials import thumbprint_of
 from shared.manifest import AppRoleKey, load_manifest
 from shared.models import MARK_LABEL, Finding, Severity
-from shared.mondoo.integrations import Message
-from shared.onboarding.steps.integration import THUMBPRINT_LABEL
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Message
 from shared.vault.certificates import StoredCertificate
 from tests.shared.audit.pictures import (
     APP_ID,
@@ -424,7 +422,7 @@ def test_the_integration_and_its_last_scan(
 
 
 def test_another_certificate_at_mondoo_is_told() -> None:
-    labels = {MARK_LABEL[0]: MARK_LABEL[1], CERTIFICATE_LABEL: "F" * 40}
+    labels = {MARK_LABEL[0]: MARK_LABEL[1], THUMBPRINT_LABEL: "F" * 40}
     finding = only(Picture(integration={"labels": labels}).compared())
     assert finding.code == "integration_certificate_differs"
     assert THUMBPRINT in finding.message
@@ -484,7 +482,3 @@ def test_what_was_seen_in_another_order_leads_to_the_same_report() -> None:
 def test_findings_name_the_application_by_its_id() -> None:
     finding = only(Picture(tags=()).compared())
     assert APP_ID in finding.message
-
-
-def test_the_label_that_tells_mondoos_certificate_is_the_one_that_onboarding_writes() -> None:
-    assert CERTIFICATE_LABEL == THUMBPRINT_LABEL

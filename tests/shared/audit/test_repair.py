@@ -1,4 +1,4 @@
-"""The plan of a repair, which is pure, and the bodies that it sends."""
+"""Planning a repair, settling it, and the bodies that it sends: all that is pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared.audit.catalogue import Repairable, entries
-from shared.audit.repair import Attempt, PlannedChange, is_done, plan, settle
+from shared.audit.plan import PlannedChange, plan
 from shared.audit.report import Action, Change
+from shared.audit.settlement import Attempt, is_done, settle
 from shared.entra.applications import Application
 from shared.entra.corrections import access_with, keys_with, without_redirects
 from shared.entra.inventory import FederatedCredential, Owner, PasswordCredential, RedirectUri
