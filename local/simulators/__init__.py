@@ -28,6 +28,7 @@ from local.simulators.graph import GraphService
 from local.simulators.journal import Journal
 from local.simulators.managed_identity import ManagedIdentityService
 from local.simulators.mondoo import MondooService
+from local.simulators.resource_manager import ResourceManagerService
 from local.simulators.service import Service
 from local.simulators.sharepoint import SharePointService
 from local.simulators.tables import TablesService
@@ -62,6 +63,7 @@ class Simulators:
         self.vault = VaultService(self)
         self.exchange = ExchangeService(self)
         self.sharepoint = SharePointService(self)
+        self.resource_manager = ResourceManagerService(self)
         self.mondoo = MondooService(self)
         self.tables = TablesService(self)
         self.events = EventsService(self)
@@ -73,6 +75,7 @@ class Simulators:
             self.vault,
             self.exchange,
             self.sharepoint,
+            self.resource_manager,
             self.mondoo,
             self.tables,
             self.events,
@@ -202,7 +205,9 @@ class Simulators:
                     # Aborted, not closed: a TLS close would wait for a client that is gone.
                     if connection.transport is not None:
                         connection.transport.abort()
-                while server.connections:  # noqa: ASYNC110 - turns of the loop, no event tells
+                # Turns of the loop, no event tells. A call that is still delayed though its client
+                # is gone has no transport any more, and ends with the runner.
+                while any(each.transport is not None for each in server.connections):  # noqa: ASYNC110
                     await asyncio.sleep(0)
             await runner.cleanup()
         self._runners.clear()

@@ -9,7 +9,13 @@ from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest
 from shared.manifest import load_manifest
-from shared.models import CertificateChoice, OnboardingOrder, OnboardingRequest, operation_id
+from shared.models import (
+    CertificateChoice,
+    OnboardingOrder,
+    OnboardingRequest,
+    SubscriptionScope,
+    operation_id,
+)
 
 
 async def take_order(context: Context, request: OnboardingRequest) -> OnboardingOrder:
@@ -38,9 +44,29 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         policies=_policies(settings, request),
         policy_search=None if request.policy_search is UNSET else request.policy_search,
         policy_action=request.policy_action,
+        subscriptions=_subscriptions(request),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
+    )
+
+
+def _subscriptions(request: OnboardingRequest) -> SubscriptionScope | None:
+    chosen = request.subscriptions
+    if chosen is UNSET:
+        return None
+    if isinstance(chosen, str):
+        return SubscriptionScope()
+    if (chosen.allow is UNSET) == (chosen.deny is UNSET):
+        raise InvalidRequest(
+            "subscriptions_ambiguous",
+            "subscriptions needs an allow list or a deny list, and not both",
+            remediation='Send "all", {"allow": [ids]} or {"deny": [ids]}.',
+            field="subscriptions",
+        )
+    return SubscriptionScope(
+        allow=[] if chosen.allow is UNSET else sorted({each.lower() for each in chosen.allow}),
+        deny=[] if chosen.deny is UNSET else sorted({each.lower() for each in chosen.deny}),
     )
 
 
