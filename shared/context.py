@@ -16,6 +16,7 @@ import httpx
 
 from shared.config import Settings
 from shared.entra.identity import Identity
+from shared.ledger.entries import Ledger, open_ledger
 from shared.mondoo.client import MondooClient
 from shared.notifications import Notifications, open_notifications
 from shared.tenants.records import TenantRecords, open_records
@@ -67,6 +68,11 @@ class Context:
         return open_records(self.settings, self.identity.own_credential)
 
     @cached_property
+    def ledger(self) -> Ledger:
+        """What arrived and must be remembered: events, consents, batches."""
+        return open_ledger(self.settings, self.identity.own_credential)
+
+    @cached_property
     def notifications(self) -> Notifications:
         """Where results are announced."""
         return open_notifications(self.settings, self.identity.own_credential)
@@ -87,7 +93,7 @@ class Context:
             await graph.aclose()
         self._graphs.clear()
         built = self.__dict__
-        for name in ("notifications", "records", "mondoo", "vault", "identity", "http"):
+        for name in ("notifications", "ledger", "records", "mondoo", "vault", "identity", "http"):
             if name in built:
                 await built.pop(name).aclose()
 
