@@ -55,6 +55,7 @@ class Settings:
     application_name: str
     certificate_validity_days: int
     waits: WaitPolicy
+    batch_in_flight: int
     event_topic_endpoint: str | None
 
 
@@ -100,6 +101,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("POLL_LONGEST_SECONDS", "longest pause between attempts", "60"),
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
     Setting("SCAN_DEADLINE_SECONDS", "how long to wait for Mondoo's first scan", "3600"),
+    Setting("BATCH_IN_FLIGHT", "tenants of a batch that are onboarded at once, 1 to 100", "10"),
     Setting("EVENT_TOPIC_ENDPOINT", "Event Grid topic that is told of results"),
 )
 
@@ -162,6 +164,7 @@ class _Reader:
                 propagation_deadline=self._number("PROPAGATION_DEADLINE_SECONDS", 1, 86_400),
                 scan_deadline=self._number("SCAN_DEADLINE_SECONDS", 1, 86_400),
             ),
+            batch_in_flight=int(self._number("BATCH_IN_FLIGHT", 1, 100, whole=True)),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
         )
         if settings.waits.longest < settings.waits.first:

@@ -153,6 +153,21 @@ SpaceMrn = Annotated[
         description="MRN of a Mondoo space, such as //captain.api.mondoo.app/spaces/my-space",
     ),
 ]
+OrganizationMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//captain\.api\.mondoo\.app/organizations/[A-Za-z0-9_-]{1,64}$",
+        description="MRN of a Mondoo organization",
+    ),
+]
+SpaceName = Annotated[
+    str,
+    Meta(
+        # The narrower of the two rules that Mondoo publishes: its documentation's.
+        pattern=r"^[A-Za-z0-9 '_-]{4,29}$",
+        description="Name of a Mondoo space: 4 to 29 letters, digits, spaces, - ' or _",
+    ),
+]
 PolicyMrn = Annotated[
     str,
     Meta(
@@ -175,6 +190,15 @@ Guid = Annotated[
 ]
 
 
+class NewSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """In the place of a space's MRN: the tenant's own space in this organization, which is made
+    unless it is there already. ``create`` must be true; without a ``name`` it gets the tenant's."""
+
+    create: bool
+    organization: OrganizationMrn
+    name: SpaceName | None = None
+
+
 class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The body of ``POST /api/tenants`` and ``POST /api/plan``.
 
@@ -185,7 +209,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
-    space: SpaceMrn | UnsetType = UNSET
+    space: SpaceMrn | NewSpace | UnsetType = UNSET
     manifest: Annotated[str, Meta(max_length=60)] | UnsetType = UNSET
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
@@ -193,7 +217,10 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 
 class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A request with every choice made: what the orchestrator and each step are given."""
+    """A request with every choice made: what the orchestrator and each step are given.
+
+    ``new_space`` is there when ``space`` is to be made, unless it exists by then.
+    """
 
     operation_id: str
     tenant_id: str
@@ -202,6 +229,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     application_name: str
     policies: list[str]
     adopt: str | None = None
+    new_space: NewSpace | None = None
 
 
 class WaitPolicy(Struct, frozen=True, rename="camel"):

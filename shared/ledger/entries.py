@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SQLITE_PREFIX = "sqlite:"
 
+
 @dataclass(frozen=True)
 class Entry:
     """An entry as it was read; ``version`` differs after every write."""

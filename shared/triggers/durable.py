@@ -11,6 +11,8 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from shared.arrivals.batch import advance
+from shared.arrivals.orchestrator import ADVANCE, RUN_BATCH, run_batch
 from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import StepCall, from_json, to_json
@@ -41,7 +43,19 @@ def durable_functions(context: Context) -> df.Blueprint:
         return to_json(result)
 
     _register(blueprint, RECORD_ACTIVITY, record_tenant)
+    _batches(context, blueprint)
     return blueprint
+
+
+def _batches(context: Context, blueprint: df.Blueprint) -> None:
+    @blueprint.orchestration_trigger(context_name="context", orchestration=RUN_BATCH)
+    def run_the_batch(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+        return (yield from run_batch(context))
+
+    @blueprint.activity_trigger(input_name="call", activity=ADVANCE)
+    @blueprint.durable_client_input(client_name="client")
+    async def advance_batch(call: dict, client: df.DurableOrchestrationClient) -> Any:  # type: ignore[type-arg]
+        return to_json(await advance(context, client, call["batch"]))
 
 
 def _activity(context: Context, definition: StepDefinition) -> Activity:

@@ -5,6 +5,9 @@ we look before we make one, check the certificate beforehand (it has signed in b
 what we make with our mark and the certificate's thumbprint. The certificate is write-only at
 Mondoo; the label tells which one was given.
 
+Where the request wants a space for the tenant, it is made here, just before it is first needed:
+nothing is left behind in Mondoo by an onboarding that did not get as far as signing in.
+
 The key leaves the vault here, for the length of one request to Mondoo.
 """
 
@@ -12,10 +15,11 @@ from __future__ import annotations
 
 from shared.certificates import read_bundle
 from shared.context import Context
-from shared.errors import NotYet, OutcomeUnknown
+from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
 from shared.mondoo.integrations import Integration
+from shared.mondoo.tenant_spaces import find_tenant_space, make_tenant_space
 from shared.onboarding.steps.outcome import ended
 
 THUMBPRINT_LABEL = "certificate-thumbprint"
@@ -25,6 +29,9 @@ OPERATION_LABEL = "onboarding-operation"
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Find, make or correct the integration, then read it back."""
     order, facts = call.order, call.facts
+    there = order.new_space is None or await _has_space(context, call, dry_run=dry_run)
+    if dry_run and not there:
+        return ended(Outcome.PLANNED, f"{order.space} and an integration in it would be made")
     if dry_run and facts.app_id is None:
         return ended(Outcome.PLANNED, f"an integration would be made in {order.space}")
     assert facts.app_id is not None
@@ -82,14 +89,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
                 labels={**current.labels, **labels},
             )
     except OutcomeUnknown as error:
-        # It may have been made; the next call of this step looks before it tries again.
-        raise NotYet(
-            error.code,
-            error.message,
-            remediation=error.remediation,
-            tenant_id=order.tenant_id,
-            request_id=error.request_id,
-        ) from error
+        raise _look_again(error, order.tenant_id) from error
     written = await integrations.read(context.mondoo, mrn)
     if not _is_right(written, certificate.thumbprint):
         raise NotYet(
@@ -103,6 +103,41 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         f"integration {mrn} was {'made' if current is None else 'given the certificate'}",
         findings=findings,
         facts={"integration": mrn},
+    )
+
+
+async def _has_space(context: Context, call: StepCall, *, dry_run: bool) -> bool:
+    """Whether the tenant's own space is there, which is made here unless this is a dry run."""
+    order = call.order
+    assert order.new_space is not None
+    found = await find_tenant_space(context.mondoo, order.new_space.organization, order.tenant_id)
+    if found is None and dry_run:
+        return False
+    if found is None:
+        try:
+            await make_tenant_space(
+                context.mondoo, order.new_space, order.tenant_id, call.facts.display_name
+            )
+        except OutcomeUnknown as error:
+            raise _look_again(error, order.tenant_id) from error
+    elif found != order.space:
+        raise Refused(
+            "mondoo_space_changed",
+            f"the tenant's space was {order.space} when the operation began, and is {found} now",
+            remediation="Send the request again.",
+            tenant_id=order.tenant_id,
+        )
+    return True
+
+
+def _look_again(error: OutcomeUnknown, tenant_id: str) -> NotYet:
+    """It may have been made; the next call of this step looks before it tries again."""
+    return NotYet(
+        error.code,
+        error.message,
+        remediation=error.remediation,
+        tenant_id=tenant_id,
+        request_id=error.request_id,
     )
 
 

@@ -15,6 +15,8 @@ from shared.onboarding.steps.outcome import ended, not_yet
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Activate what is not active, then list again."""
     order = call.order
+    if dry_run and order.new_space is not None and call.facts.integration is None:
+        return ended(Outcome.PLANNED, f"would be activated: {_listed(order.policies)}")
     active = await policies.active(context.mondoo, order.space)
     missing = [mrn for mrn in order.policies if mrn not in active]
     if not missing:

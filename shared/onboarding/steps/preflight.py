@@ -111,32 +111,48 @@ async def _vault(context: Context) -> list[Finding]:
 
 
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
-    space = await spaces.read_space(context.mondoo, order.space)
-    missing = spaces.missing_rights(await spaces.rights(context.mondoo, space.mrn))
+    scope = await _scope(context, order)
+    roles = await spaces.rights(context.mondoo, scope)
+    if scope == order.space:
+        missing = spaces.missing_rights(roles)
+    else:
+        missing = spaces.rights_missing_to_make_one(roles)
     findings = [
         Finding(
             code="mondoo_right_missing",
             severity=Severity.HIGH,
             subject=role,
-            message=f"our Mondoo service account lacks the role {role} in {order.space}",
-            remediation=f"Give the service account the role {role} (or Editor) on the space.",
+            message=f"our Mondoo service account lacks the role {role} in {scope}",
+            remediation=(
+                f"Give the service account the role {role} (or Editor) on the space."
+                if scope == order.space
+                else "Give the service account the role Owner on the organization."
+            ),
         )
         for role in missing
     ]
-    unknown = set(order.policies) - await policies.known(
-        context.mondoo, order.space, order.policies
-    )
+    unknown = set(order.policies) - await policies.known(context.mondoo, scope, order.policies)
     findings += [
         Finding(
             code="mondoo_policy_unknown",
             severity=Severity.HIGH,
             subject=mrn,
-            message=f"there is no policy {mrn} that {order.space} could use",
+            message=f"there is no policy {mrn} that {scope} could use",
             remediation="Correct the MRN; the Mondoo Console lists policies under Registry.",
         )
         for mrn in sorted(unknown)
     ]
     return findings
+
+
+async def _scope(context: Context, order: OnboardingOrder) -> str:
+    """The space, or its organization while it is still to be made."""
+    try:
+        return (await spaces.read_space(context.mondoo, order.space)).mrn
+    except Refused as error:
+        if order.new_space is None or error.code != "mondoo_space_missing":
+            raise
+        return order.new_space.organization
 
 
 def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding]:
