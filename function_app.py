@@ -11,6 +11,7 @@ import azure.functions as func
 from shared.config import load_settings
 from shared.context import Context
 from shared.triggers.batches import batch_functions
+from shared.triggers.consent import consent_functions
 from shared.triggers.durable import durable_functions
 from shared.triggers.events import event_functions
 from shared.triggers.health import health_functions
@@ -21,6 +22,7 @@ context = Context(load_settings(os.environ))
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(tenant_functions(context))
 app.register_functions(batch_functions(context))
+app.register_functions(consent_functions(context))
 app.register_functions(event_functions(context))
 app.register_functions(health_functions())
 app.register_functions(durable_functions(context))

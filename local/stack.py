@@ -128,6 +128,7 @@ class LocalStack:
             "KEY_VAULT_URL": self.simulators.urls["vault"],
             "MONDOO_SPACE_MRN": "//captain.api.mondoo.app/spaces/demo-space",
             "TENANT_RECORDS": f"sqlite:{self.records_file}",
+            "CONSENT_REDIRECT_URL": "https://onboarding.example/api/consent/callback",
             "EVENT_TOPIC_ENDPOINT": f"{self.simulators.urls['events']}/api/events",
             **FAST_WAITS,
         }

@@ -56,6 +56,8 @@ class Settings:
     certificate_validity_days: int
     waits: WaitPolicy
     batch_in_flight: int
+    consent_redirect_url: str | None
+    consent_validity_hours: int
     event_topic_endpoint: str | None
 
 
@@ -102,6 +104,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
     Setting("SCAN_DEADLINE_SECONDS", "how long to wait for Mondoo's first scan", "3600"),
     Setting("BATCH_IN_FLIGHT", "tenants of a batch that are onboarded at once, 1 to 100", "10"),
+    Setting(
+        "CONSENT_REDIRECT_URL",
+        "public address of `/api/consent/callback`, as registered on the multi-tenant application",
+    ),
+    Setting("CONSENT_VALIDITY_HOURS", "how long a consent link works, 1 to 720 hours", "72"),
     Setting("EVENT_TOPIC_ENDPOINT", "Event Grid topic that is told of results"),
 )
 
@@ -165,6 +172,8 @@ class _Reader:
                 scan_deadline=self._number("SCAN_DEADLINE_SECONDS", 1, 86_400),
             ),
             batch_in_flight=int(self._number("BATCH_IN_FLIGHT", 1, 100, whole=True)),
+            consent_redirect_url=self._url("CONSENT_REDIRECT_URL"),
+            consent_validity_hours=int(self._number("CONSENT_VALIDITY_HOURS", 1, 720, whole=True)),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
         )
         if settings.waits.longest < settings.waits.first:

@@ -3,12 +3,12 @@
 The ledger is the truth: a header for each batch and an entry for each line, with its request and
 what became of it. `advance` takes one look at a batch: it sees what became of the lines in flight,
 starts as many as there is room for, and writes both down. Whoever calls it again (the orchestrator
-of the batch, after a pause) goes on from there, so that nothing is lost with a process: an operation
-that no one knows any more is started again, and its steps find what was done.
+of the batch, after a pause) goes on from there, so that nothing is lost with a process: an
+operation that no one knows any more is started again, and its steps find what was done.
 
-A line's operation is written down before it is started; a line whose tenant has an operation already
-joins it (`join`). A line ends ``succeeded``, ``failed`` (with the operation and why), ``cancelled``,
-or was ``refused`` when it was read. Only failed and cancelled ones are retried.
+A line's operation is written down before it is started; a line whose tenant has an operation
+already joins it (`join`). A line ends ``succeeded``, ``failed`` (with the operation and why),
+``cancelled``, or was ``refused`` when it was read. Only failed and cancelled ones are retried.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def _csv_lines(body: bytes) -> Iterator[BulkLine]:
         before = rows.line_num
         for row in rows:
             number, before = before + 1, rows.line_num
-            if any(field.strip() for field in row):
+            if row:
                 yield _row(number, names, row)
     except csv.Error as error:
         raise _bad_csv(f"line {rows.line_num} cannot be read ({error})") from error
