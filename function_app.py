@@ -15,6 +15,7 @@ from shared.triggers.consent import consent_functions
 from shared.triggers.durable import durable_functions
 from shared.triggers.events import event_functions
 from shared.triggers.health import health_functions
+from shared.triggers.partner_center import partner_center_functions
 from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
@@ -24,5 +25,6 @@ app.register_functions(tenant_functions(context))
 app.register_functions(batch_functions(context))
 app.register_functions(consent_functions(context))
 app.register_functions(event_functions(context))
+app.register_functions(partner_center_functions(context))
 app.register_functions(health_functions())
 app.register_functions(durable_functions(context))

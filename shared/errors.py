@@ -4,6 +4,7 @@
     ├── SettingsError             the app must not start
     ├── RequestError              the caller's fault; nothing was changed
     │   ├── InvalidRequest        400
+    │   ├── NotAuthentic          401
     │   ├── NotFound              404
     │   └── TenantBusy            409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
@@ -83,6 +84,12 @@ class RequestError(OnboardingError):
 
 class InvalidRequest(RequestError):
     """A field of the request, named by ``field``, is not what it must be."""
+
+
+class NotAuthentic(RequestError):
+    """The request is not from whom it says it is."""
+
+    status = 401
 
 
 class NotFound(RequestError):

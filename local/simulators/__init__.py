@@ -28,6 +28,7 @@ from local.simulators.graph import GraphService
 from local.simulators.journal import Journal
 from local.simulators.managed_identity import ManagedIdentityService
 from local.simulators.mondoo import MondooService
+from local.simulators.partner_center import PartnerCenterService
 from local.simulators.service import Service
 from local.simulators.sharepoint import SharePointService
 from local.simulators.tables import TablesService
@@ -63,6 +64,7 @@ class Simulators:
         self.mondoo = MondooService(self)
         self.tables = TablesService(self)
         self.events = EventsService(self)
+        self.partner_center = PartnerCenterService(self)
         self.control = ControlService(self)
         self.services: tuple[Service, ...] = (
             self.entra,
@@ -74,6 +76,7 @@ class Simulators:
             self.mondoo,
             self.tables,
             self.events,
+            self.partner_center,
             self.control,
         )
         self._authority: Authority | None = None
