@@ -1,4 +1,5 @@
-"""``make demo``: onboard the sample tenants and show what happens, step by step.
+"""``make demo``: onboard the sample tenants and show what happens, step by step; then let others
+arrive by event and by CSV.
 
 Exits 0 only if every tenant ended as it should.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from local.arrivals import arrivals
 from local.samples import Sample, sample_tenants
 from local.stack import LocalStack
 
@@ -46,10 +48,11 @@ def demo() -> int:
     with LocalStack() as stack, httpx.Client(base_url=stack.host.url, timeout=30) as client:
         samples = sample_tenants(stack.simulators)
         endings = [_onboard(stack, client, sample) for sample in samples]
-    _table(endings)
-    wrong = [ending for ending in endings if ending.wrong]
-    for ending in wrong:
-        print(f"\n{ending.sample.domain}: {ending.wrong}", file=sys.stderr)
+        _table(endings)
+        wrong = [f"{each.sample.domain}: {each.wrong}" for each in endings if each.wrong]
+        wrong += arrivals(stack, client)
+    for problem in wrong:
+        print(f"\n{problem}", file=sys.stderr)
     return 1 if wrong else 0
 
 

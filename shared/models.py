@@ -156,7 +156,7 @@ SpaceMrn = Annotated[
 OrganizationMrn = Annotated[
     str,
     Meta(
-        pattern=r"^//captain\.api\.mondoo\.app/organizations/[A-Za-z0-9_-]{1,64}$",
+        pattern=r"^//captain\.api\.mondoo\.app/organizations/[A-Za-z0-9_-]{1,64}(?!\n)$",
         description="MRN of a Mondoo organization",
     ),
 ]
@@ -164,7 +164,7 @@ SpaceName = Annotated[
     str,
     Meta(
         # The narrower of the two rules that Mondoo publishes: its documentation's.
-        pattern=r"^[A-Za-z0-9 '_-]{4,29}$",
+        pattern=r"^[A-Za-z0-9 '_-]{4,29}(?!\n)$",
         description="Name of a Mondoo space: 4 to 29 letters, digits, spaces, - ' or _",
     ),
 ]

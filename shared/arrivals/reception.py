@@ -94,10 +94,9 @@ async def receive(context: Context, client: DurableClient, document: Any, *, way
     return await _keep(context, event.key, note)
 
 
-async def reject(context: Context, text: str | bytes, error: RequestError, *, way: str) -> Note:
+async def reject(context: Context, text: str, error: RequestError, *, way: str) -> Note:
     """Keep a note of a message that is not even JSON."""
-    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    key = hashlib.sha256(content).hexdigest()[:40]
+    key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
     return await _keep(context, key, _rejected(context, None, error, way))
 
 

@@ -84,7 +84,7 @@ def tenant_added(added: TenantAdded, *, id: str, time: datetime) -> bytes:
     return cloud_event(TENANT_ADDED, added.tenant, msgspec.to_builtins(added), id=id, time=time)
 
 
-def read_message(text: str | bytes) -> Any:
+def read_message(text: str) -> Any:
     """The JSON document in a queue message.
 
     Raises:

@@ -11,6 +11,7 @@ queue delivers again; a message that failed to the end is moved to the same queu
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import datetime
 from typing import Any
@@ -56,9 +57,7 @@ def event_functions(context: Context) -> df.Blueprint:
         client: df.DurableOrchestrationClient,
         poison: func.Out[str],
     ) -> None:
-        document = _document(event)
-        note = await receive(context, client, document, way="event-grid")
-        _tell(note, poison, msgspec.json.encode(document).decode())
+        await take(client, poison, json.dumps(_document(event)), way="event-grid")
 
     @blueprint.function_name("tenant_added_message")
     @blueprint.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
@@ -69,14 +68,8 @@ def event_functions(context: Context) -> df.Blueprint:
         client: df.DurableOrchestrationClient,
         poison: func.Out[str],
     ) -> None:
-        body = message.get_body()
-        try:
-            document = read_message(body)
-        except InvalidRequest as error:
-            note = await reject(context, body, error, way="queue")
-        else:
-            note = await receive(context, client, document, way="queue")
-        _tell(note, poison, body.decode(errors="replace"))
+        text = message.get_body().decode(errors="replace")
+        await take(client, poison, text, way="queue")
 
     @blueprint.function_name("list_events")
     @blueprint.route(route="events", methods=["GET"])
@@ -84,6 +77,15 @@ def event_functions(context: Context) -> df.Blueprint:
     async def list_events(req: func.HttpRequest) -> func.HttpResponse:
         found = await notes(context, _reception(req.params.get("reception")))
         return json_response(Events(found[:LISTED]))
+
+    async def take(client: Any, poison: func.Out[str], text: str, *, way: str) -> None:
+        try:
+            document = read_message(text)
+        except InvalidRequest as error:
+            note = await reject(context, text, error, way=way)
+        else:
+            note = await receive(context, client, document, way=way)
+        _tell(note, poison, text)
 
     return blueprint
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local.event_grid import cloud_event, deliver, event_grid_event, shake_hands
+from local.event_grid import PATH, cloud_event, deliver, event_grid_event, shake_hands
 from local.simulators.faults import Fault
 from local.simulators.objects import Lag
 from tests.driving import Driver, eventually
@@ -200,6 +200,14 @@ def test_a_message_that_fails_to_the_end_is_put_aside_with_its_reason_in_the_lis
     note = note_of(product, event) or {}
     assert (note["reception"], note["code"]) == ("failing", "sign_in_unavailable")
     assert note["attempts"] == settings.max_dequeue_count
+
+
+def test_text_that_is_no_unicode_is_rejected(product: Driver) -> None:
+    body = json.dumps(cloud_event("a.example", id="\ud800"))
+    headers = {"Content-Type": "application/cloudevents+json"}
+    assert product.http.post(PATH, content=body, headers=headers).status_code == 202
+    lying = json.loads(product.stack.host.queue(POISON).texts[-1])
+    assert lying["reason"]["code"] == "event_not_json"
 
 
 @pytest.mark.parametrize("cloud_events", [True, False])
