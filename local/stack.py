@@ -79,7 +79,14 @@ class LocalStack:
                 # The host stands on the 1.x SDK; without it the stack also serves the 2.x target.
                 from local.host import FunctionsHost
 
-                self.host = FunctionsHost(APP_FILE, self.settings, port=self._port, auth=self._auth)
+                self.host = FunctionsHost(
+                    APP_FILE,
+                    self.settings,
+                    port=self._port,
+                    auth=self._auth,
+                    # The platform ends the process; here the app's clients must be closed.
+                    on_stop=lambda app: app.context.aclose(),
+                )
                 self.host.start()
         except BaseException:
             self._tidy()
@@ -90,8 +97,6 @@ class LocalStack:
         """Stop everything and forget it."""
         try:
             if self._with_host:
-                # The platform ends the process; here the app's clients must be closed first.
-                self.host.run(self.host.module.context.aclose())
                 self.host.stop()
         finally:
             self._tidy()

@@ -8,10 +8,27 @@ because the waiting is done by durable timers (see `shared.azure_failures`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.config import Settings
 from shared.tls import client_context
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+def open_session(settings: Settings) -> aiohttp.ClientSession:
+    """A session as azure-core makes it, around the shared context. Call it inside the loop."""
+    # A fifth of a second to import, together with azure-core: a matter of cold start.
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=client_context(settings)),
+        # Proxies of the environment, no cookies, bodies as they are.
+        trust_env=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    )
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -19,15 +36,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
 
     Call it inside the event loop that will use the client.
     """
-    # aiohttp and azure-core cost a fifth of a second to import: a matter of cold start.
-    import aiohttp
+    # As above.
     from azure.core.pipeline.transport import AioHttpTransport
 
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=client_context(settings)),
-        # As azure-core makes it: proxies of the environment, no cookies, bodies as they are.
-        trust_env=True,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-    )
-    return {"transport": AioHttpTransport(session=session), "retry_total": 0}
+    transport = AioHttpTransport(session=open_session(settings))
+    return {"transport": transport, "retry_total": 0}

@@ -20,7 +20,15 @@ import msgspec
 from shared.clouds import CLOUDS, Cloud
 from shared.errors import InvalidRequest, SettingsError
 from shared.manifest import DEFAULT_MANIFEST, load_manifest
-from shared.models import ApplicationName, Guid, PolicyMrn, SpaceMrn, WaitPolicy
+from shared.models import (
+    ApplicationName,
+    Guid,
+    PolicyMrn,
+    RepairPolicy,
+    SpaceMrn,
+    WaitPolicy,
+)
+from shared.schedule import problem_with
 
 DEFAULT_POLICY = "//policy.api.mondoo.app/policies/mondoo-m365-security"
 LONGEST_CERTIFICATE_DAYS = 730
@@ -33,6 +41,13 @@ class IdentityKind(StrEnum):
     FEDERATED = "federated"
     CERTIFICATE = "certificate"
     AZURE_CLI = "azure-cli"
+
+
+class AuditNotify(StrEnum):
+    """When the end of an audit is announced."""
+
+    CHANGES = "changes"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,14 @@ class Settings:
     partner_center_ca_file: Path | None
     partner_center_certificate_hosts: frozenset[str]
     event_topic_endpoint: str | None
+    audit_schedule: str
+    audit_policy: RepairPolicy
+    audit_concurrency: int
+    audit_history: int
+    audit_notify: AuditNotify
+    audit_webhook_url: str | None
+    audit_webhook_secret: str | None
+    mondoo_findings_upload: bool
 
 
 @dataclass(frozen=True)
@@ -122,6 +145,23 @@ SETTINGS: tuple[Setting, ...] = (
         "3psostorageacct.blob.core.windows.net",
     ),
     Setting("EVENT_TOPIC_ENDPOINT", "Event Grid topic that is told of results"),
+    Setting("AUDIT_SCHEDULE", "when all tenants are audited: NCRONTAB, UTC", "0 0 5 * * *"),
+    Setting(
+        "AUDIT_POLICY",
+        "what audits put right where a request said nothing: `report` (nothing), `repair` (what is"
+        " missing), `enforce` (also what is too much)",
+        "report",
+    ),
+    Setting("AUDIT_CONCURRENCY", "tenants that are audited at the same time, 1 to 200", "20"),
+    Setting("AUDIT_HISTORY", "reports that are kept of each tenant, 2 to 365", "30"),
+    Setting("AUDIT_NOTIFY", "announce audits only on `changes`, or `always`", "changes"),
+    Setting("AUDIT_WEBHOOK_URL", "https webhook that is told of audits"),
+    Setting("AUDIT_WEBHOOK_SECRET", "vault secret that signs for the webhook, which needs it"),
+    Setting(
+        "MONDOO_FINDINGS_UPLOAD",
+        "`true` uploads findings to Mondoo, by an interface that Mondoo calls experimental",
+        "false",
+    ),
 )
 
 
@@ -189,6 +229,21 @@ class _Reader:
             partner_center_ca_file=self._file("PARTNER_CENTER_CA_FILE"),
             partner_center_certificate_hosts=self._hosts("PARTNER_CENTER_CERTIFICATE_HOSTS"),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
+            audit_schedule=self._schedule("AUDIT_SCHEDULE"),
+            audit_policy=self._choice("AUDIT_POLICY", {p.value: p for p in RepairPolicy})
+            or RepairPolicy.REPORT,
+            audit_concurrency=int(self._number("AUDIT_CONCURRENCY", 1, 200, whole=True)),
+            audit_history=int(self._number("AUDIT_HISTORY", 2, 365, whole=True)),
+            audit_notify=self._choice("AUDIT_NOTIFY", {n.value: n for n in AuditNotify})
+            or AuditNotify.CHANGES,
+            audit_webhook_url=self._url("AUDIT_WEBHOOK_URL"),
+            audit_webhook_secret=self._vault_name(
+                "AUDIT_WEBHOOK_SECRET", needed_by=bool(self._environ.get("AUDIT_WEBHOOK_URL"))
+            ),
+            mondoo_findings_upload=self._choice(
+                "MONDOO_FINDINGS_UPLOAD", {"true": True, "false": False}
+            )
+            or False,
         )
         if settings.waits.longest < settings.waits.first:
             self._problems.append("POLL_LONGEST_SECONDS is shorter than POLL_FIRST_SECONDS")
@@ -267,6 +322,13 @@ class _Reader:
         value = self._read(name, needed_by=needed_by)
         if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,127}", value):
             self._problems.append(f"{name} is not a name that Key Vault allows: {value[:80]!r}")
+        return value
+
+    def _schedule(self, name: str) -> str:
+        value = self._read(name) or ""
+        problem = problem_with(value)
+        if problem is not None:
+            self._problems.append(f"{name} {problem}: {value[:80]!r}")
         return value
 
     def _tenant_records(self) -> str:

@@ -18,13 +18,15 @@ from shared.config import Settings
 from shared.entra.identity import Identity
 from shared.ledger.entries import Ledger, open_ledger
 from shared.mondoo.client import MondooClient
+from shared.mondoo.upload import FindingsUpload
 from shared.notifications import Notifications, open_notifications
 from shared.tenants.records import TenantRecords, open_records
 from shared.tls import client_context
 from shared.vault.certificates import Vault
+from shared.webhook import Webhook
 
 if TYPE_CHECKING:
-    from shared.entra.graph import GraphClient
+    from shared.entra.graph import GraphClient, GraphConnections
 
 HTTP_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds. Every answer that we wait for in one request comes well within; longer waits are
@@ -37,6 +39,7 @@ class Context:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._graphs: dict[str, GraphClient] = {}
+        self._graph_connections: GraphConnections | None = None
 
     def now(self) -> datetime:
         """The time, UTC. Activities use it; orchestrators have their own clock."""
@@ -77,28 +80,61 @@ class Context:
         """Where results are announced."""
         return open_notifications(self.settings, self.identity.own_credential)
 
+    @cached_property
+    def audit_listeners(self) -> list[Notifications]:
+        """Who is told of audits: the topic, and a webhook where one is set."""
+        listeners = [self.notifications]
+        url = self.settings.audit_webhook_url
+        if url is not None:
+            listeners.append(Webhook(self.settings, url, self._webhook_secret))
+        return listeners
+
+    @cached_property
+    def findings_upload(self) -> FindingsUpload:
+        """Mondoo's interface for findings of others."""
+        return FindingsUpload(self.settings, self.mondoo)
+
     def graph(self, tenant_id: str) -> GraphClient:
         """Microsoft Graph in one tenant, as ourselves."""
         if tenant_id not in self._graphs:
             # The Graph SDK takes half a second to import; a start that needs none shall not pay.
-            from shared.entra.graph import GraphClient
+            from shared.entra.graph import GraphClient, GraphConnections
 
+            if self._graph_connections is None:
+                self._graph_connections = GraphConnections(self.settings)
             credential = self.identity.credential_for(tenant_id)
-            self._graphs[tenant_id] = GraphClient(self.settings, credential, tenant_id)
+            self._graphs[tenant_id] = GraphClient(
+                self.settings, credential, tenant_id, self._graph_connections
+            )
         return self._graphs[tenant_id]
 
     async def aclose(self) -> None:
         """Close every client that was built."""
-        for graph in self._graphs.values():
-            await graph.aclose()
         self._graphs.clear()
+        connections, self._graph_connections = self._graph_connections, None
+        if connections is not None:
+            await connections.aclose()
         built = self.__dict__
-        for name in ("notifications", "ledger", "records", "mondoo", "vault", "identity", "http"):
+        for listener in built.pop("audit_listeners", [])[1:]:
+            await listener.aclose()
+        for name in (
+            "findings_upload",
+            "notifications",
+            "ledger",
+            "records",
+            "mondoo",
+            "vault",
+            "identity",
+            "http",
+        ):
             if name in built:
                 await built.pop(name).aclose()
 
     async def _onboarding_certificate(self) -> str:
         return await self.vault.secret(self.settings.onboarding_certificate or "")
+
+    async def _webhook_secret(self) -> str:
+        return await self.vault.secret(self.settings.audit_webhook_secret or "")
 
     async def _mondoo_account(self) -> str:
         return await self.vault.secret(self.settings.mondoo_service_account)

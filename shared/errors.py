@@ -13,7 +13,7 @@
         └── Unusable              a certificate or key that must not be used
 
 A service client raises one of the last three (`NotYet`, `OutcomeUnknown`, `Refused`) with the code
-of the condition. A step turns them into outcomes in one place (`shared.onboarding.steps.outcome`),
+of the condition. A step turns them into outcomes in one place (`shared.outcomes`),
 and HTTP triggers turn any error of the family into RFC 9457 problem details in one place
 (`shared.triggers.problems`). No text in here ever holds a key, a PEM or a token: errors are built
 from names, codes and ids only.

@@ -46,6 +46,7 @@ class OperationKind(StrEnum):
 
     ONBOARD = "onboard"
     PLAN = "plan"  # onboarding without a write
+    AUDIT = "audit"
 
 
 class OperationStatus(StrEnum):
@@ -204,8 +205,8 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
 
     ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
-    taken over; without it such an application is only reported. Fields that are left out take
-    their value from the settings.
+    taken over; without it such an application is only reported. ``repair`` is what audits may put
+    right by themselves later. Fields that are left out take their value from the settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -214,6 +215,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
     adopt: Guid | UnsetType = UNSET
+    repair: RepairPolicy | UnsetType = UNSET
 
 
 class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -230,6 +232,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     policies: list[str]
     adopt: str | None = None
     new_space: NewSpace | None = None
+    repair: RepairPolicy = RepairPolicy.REPORT
 
 
 class WaitPolicy(Struct, frozen=True, rename="camel"):
@@ -345,7 +348,8 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven."""
+    the newest operation; ``onboarded_at`` when it was last proven; ``repair`` what audits may put
+    right; ``audit_status`` how it stood at the newest audit."""
 
     tenant_id: str
     state: TenantState
@@ -364,6 +368,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     console: str | None = None
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
+    repair: RepairPolicy = RepairPolicy.REPORT
+    audited_at: datetime | None = None
+    audit_status: str | None = None
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TENANT_ONBOARDED = "io.mondoo.onboarding.tenant.onboarded"
 TENANT_FAILED = "io.mondoo.onboarding.tenant.failed"
+AUDIT_COMPLETED = "io.mondoo.onboarding.audit.completed"
+AUDIT_STOPPED = "io.mondoo.onboarding.audit.stopped"
 API_VERSION = "2018-01-01"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds."""

@@ -19,13 +19,13 @@ LONGEST_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.05
 
 
-def eventually(look: Callable[[], T | None], what: str) -> T:
+def eventually(look: Callable[[], T | None], what: str, *, seconds: float = LONGEST_SECONDS) -> T:
     """What ``look`` returns once it returns something.
 
     A condition is waited for, never a time; the limit only ends a test that would hang.
     """
     pause = threading.Event()
-    limit = time.monotonic() + LONGEST_SECONDS
+    limit = time.monotonic() + seconds
     while True:
         seen = look()
         if seen is not None:

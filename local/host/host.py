@@ -77,7 +77,9 @@ class FunctionsHost:
         auth: bool = False,
         timers: bool = False,
         print_level: int | None = None,
+        on_stop: Callable[[ModuleType], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
+        self._on_stop = on_stop
         self._app_file = Path(app_file).resolve()
         self._environ = dict(environ)
         self._port = port
@@ -123,6 +125,7 @@ class FunctionsHost:
             )
             self._invoker.start()
             undo.callback(self._invoker.stop)
+            undo.callback(self._close_app)
             undo.callback(self._engine.stop)
             self._engine.start()
             undo.callback(self._server.stop)
@@ -147,6 +150,12 @@ class FunctionsHost:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _close_app(self) -> None:
+        """End the functions that still run, then let the app close what they shared."""
+        self._invoker.cancel()
+        if self._on_stop is not None:
+            self._invoker.run(self._on_stop(self.module))
 
     def _load(self) -> None:
         folder = self._app_file.parent

@@ -148,9 +148,13 @@ class Invoker:
         """Get the event loop."""
         self._loop = _FUNCTION_LOOP.acquire()
 
+    def cancel(self) -> None:
+        """Cancel the async functions that run."""
+        self.run(self._cancel_all())
+
     def stop(self) -> None:
         """Cancel the async functions that run, wait for the sync ones."""
-        self.run(self._cancel_all())
+        self.cancel()
         _FUNCTION_LOOP.release()
         self._pool.shutdown()
 

@@ -33,6 +33,7 @@ from local.simulators.service import Service
 from local.simulators.sharepoint import SharePointService
 from local.simulators.tables import TablesService
 from local.simulators.vault import VaultService
+from local.simulators.weather import Weather
 from local.simulators.world import World
 
 P = ParamSpec("P")
@@ -53,6 +54,7 @@ class Simulators:
         self.clock = Clock()
         self.journal = Journal()
         self.faults = Faults()
+        self.weather = Weather()
         self.urls: dict[str, str] = {}
         self.world = World(self.clock)
         self.entra = EntraService(self)

@@ -1,8 +1,9 @@
 """One simulated service: its routes, and what all of them share.
 
-Every call passes through the same middleware, which reads the body once, asks the faults, calls
-the handler and writes the journal. What a call *is* (operation name, tenant, caller, write or not)
-only the service knows: `describe`. How an error looks on its wire likewise: `fault_body`.
+Every call passes through the same middleware, which reads the body once, asks the weather and the
+faults, calls the handler and writes the journal. What a call *is* (operation name, tenant, caller,
+write or not) only the service knows: `describe`. How an error looks on its wire likewise:
+`fault_body`.
 """
 
 from __future__ import annotations
@@ -131,6 +132,10 @@ class Service:
     async def _with_faults(
         self, request: web.Request, handler: Handler, call: CallDescription
     ) -> web.StreamResponse:
+        agent = request.headers.get("User-Agent", "")
+        crowded = await self.simulators.weather.meet(self.name, agent)
+        if crowded is not None:
+            return self._injected(crowded, request)
         fault = self.simulators.faults.take(self.name, call.operation, call.tenant)
         if fault is None:
             return await handler(request)

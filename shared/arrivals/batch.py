@@ -26,10 +26,10 @@ from shared.arrivals.join import Joined, join
 from shared.arrivals.lines import BulkLine
 from shared.context import Context
 from shared.errors import NotFound, NotYet, OnboardingError, OutcomeUnknown, Refused, RequestError
+from shared.instances import DurableClient, find_operation
 from shared.ledger.entries import Entry
 from shared.models import OnboardingRequest, Operation, OperationStatus
 from shared.onboarding.order import take_order
-from shared.onboarding.start import DurableClient, find_operation
 
 HEADERS = "batches"
 MOST_ATTEMPTS = 10

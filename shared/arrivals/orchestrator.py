@@ -11,15 +11,16 @@ called again after the pause, `FAILURES_IN_A_ROW` times.
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from shared.arrivals.batch import Progress
 from shared.errors import NotYet
+from shared.instances import RUNNING, DurableClient
 from shared.models import from_json, to_json
-from shared.onboarding.start import RUNNING, DurableClient
+from shared.operations import OrchestrationContext
 
 RUN_BATCH = "run_batch"
 """The registered name of the orchestrator."""
@@ -29,15 +30,9 @@ LOOKS_PER_LIFE = 100
 FAILURES_IN_A_ROW = 20
 
 
-class BatchContext(Protocol):
+class BatchContext(OrchestrationContext, Protocol):
     """The part of the durable context that this orchestrator uses."""
 
-    @property
-    def current_utc_datetime(self) -> datetime: ...
-    def get_input(self) -> Any: ...
-    def set_custom_status(self, status: Any) -> None: ...
-    def call_activity(self, name: str, input_: Any) -> Any: ...
-    def create_timer(self, fire_at: datetime) -> Any: ...
     def continue_as_new(self, input_: Any) -> None: ...
 
 

@@ -23,9 +23,9 @@ from shared.arrivals.join import Joined, join
 from shared.arrivals.tenant_added import Event, read_event
 from shared.context import Context
 from shared.errors import NotFound, NotYet, OnboardingError, OutcomeUnknown, Refused, RequestError
+from shared.instances import DurableClient
 from shared.ledger.entries import Entry
 from shared.onboarding.order import take_order
-from shared.onboarding.start import DurableClient
 
 SHELF = "events"
 KEPT = timedelta(days=30)

@@ -8,7 +8,7 @@ An application is corrected by PATCH, in which collections replace each other as
 takes an application that was read a moment ago. Key credentials that stay are sent back as they
 were read (`shared.entra.key_credentials`).
 
-Left out: deciding what is corrected, and whether the object is ours (`shared.audit.repair`).
+Left out: deciding what is corrected, and whether the object is ours (`shared.audit.plan`).
 """
 
 from __future__ import annotations

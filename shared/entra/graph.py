@@ -32,12 +32,13 @@ from shared.tls import client_context
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-    from shared.entra.graph_transport import GraphTransport
+    from shared.entra.graph_transport import Connections, GraphTransport
 
 __all__ = [
     "BatchRequest",
     "BatchResponse",
     "GraphClient",
+    "GraphConnections",
     "GraphError",
     "literal",
     "quoted",
@@ -112,15 +113,49 @@ class BatchResponse:
         return None if self.status == 404 else self.result(what)
 
 
+class GraphConnections:
+    """The connections that the clients of all tenants share; opened with the first request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: Connections | None = None
+
+    def opened(self) -> Connections:
+        """The connections."""
+        if self._opened is None:
+            # The SDK costs a noticeable part of a cold start; not every invocation needs Graph.
+            from shared.entra.graph_transport import Connections
+
+            self._opened = Connections(
+                f"{self._settings.cloud.graph}/{API_VERSION}", client_context(self._settings)
+            )
+        return self._opened
+
+    async def aclose(self) -> None:
+        """Close them; the next request opens new ones."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.aclose()
+
+
 class GraphClient:
-    """Graph in one tenant, as one credential. Made lazily at the first request; close it."""
+    """Graph in one tenant, as one credential.
+
+    Without ``connections`` it opens some of its own, and is to be closed.
+    """
 
     def __init__(
-        self, settings: Settings, credential: AsyncTokenCredential, tenant_id: str
+        self,
+        settings: Settings,
+        credential: AsyncTokenCredential,
+        tenant_id: str,
+        connections: GraphConnections | None = None,
     ) -> None:
         self.tenant_id = tenant_id
         self._settings = settings
         self._credential = credential
+        self._owns = connections is None
+        self._connections = connections or GraphConnections(settings)
         self._root = f"{settings.cloud.graph}/{API_VERSION}"
         self._transport: GraphTransport | None = None
 
@@ -130,10 +165,10 @@ class GraphClient:
         return f"{self._settings.cloud.graph}/.default"
 
     async def aclose(self) -> None:
-        """Close the connections; the credential belongs to `shared.entra.identity`."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        """Close connections of its own; the credential belongs to `shared.entra.identity`."""
+        self._transport = None
+        if self._owns:
+            await self._connections.aclose()
 
     async def token_roles(self) -> frozenset[str]:
         """The application permissions in our own token: its ``roles`` claim."""
@@ -340,11 +375,11 @@ class GraphClient:
 
     def _opened(self) -> GraphTransport:
         if self._transport is None:
-            # The SDK costs a noticeable part of a cold start; not every invocation needs Graph.
+            # As above.
             from shared.entra.graph_transport import GraphTransport
 
             self._transport = GraphTransport(
-                self._root, self.scope, self._credential, client_context(self._settings)
+                self._connections.opened(), self._root, self.scope, self._credential
             )
         return self._transport
 

@@ -33,6 +33,9 @@ LONGEST_PAUSE = 10.0
 """Seconds; longer waits are durable timers, not a sleeping activity."""
 
 TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+"""As many tenants as are ever audited at a time, each with one request."""
+
 USER_AGENT = "mondoo-onboarding"
 
 
@@ -57,21 +60,24 @@ class BriefRetryHandler(RetryHandler):  # type: ignore[misc]  # untyped for us
         return float(wish if wish <= LONGEST_PAUSE else RetryHandlerOption.MAX_DELAY)
 
 
-class GraphTransport:
-    """One connection pool to Graph, authenticated as one credential."""
+class Connections:
+    """The connections to Graph of one process, whichever tenants it works for.
 
-    def __init__(
-        self, base_url: str, scope: str, credential: AsyncTokenCredential, context: ssl.SSLContext
-    ) -> None:
+    The token makes the tenant, so tenants share connections: thousands of them, each with
+    connections of its own, would take a handshake and leave a socket for each.
+    """
+
+    def __init__(self, base_url: str, context: ssl.SSLContext) -> None:
         client = httpx.AsyncClient(
             base_url=base_url,
             verify=context,
             timeout=TIMEOUT,
+            limits=LIMITS,
             headers={"User-Agent": USER_AGENT},
         )
         # The SDK wraps these in a transport whose close does nothing, so they are kept for closing.
-        self._connections = [client._transport, *filter(None, client._mounts.values())]
-        self._http = GraphClientFactory.create_with_custom_middleware(
+        self._kept = [client._transport, *filter(None, client._mounts.values())]
+        self.http = GraphClientFactory.create_with_custom_middleware(
             [
                 BriefRetryHandler(RetryHandlerOption(delay=0.25, max_retries=RETRIES)),
                 ParametersNameDecodingHandler(),
@@ -79,6 +85,20 @@ class GraphTransport:
             ],
             client=client,
         )
+
+    async def aclose(self) -> None:
+        """Close them."""
+        await self.http.aclose()
+        for transport in self._kept:
+            await transport.aclose()
+
+
+class GraphTransport:
+    """Requests to Graph, authenticated as one credential."""
+
+    def __init__(
+        self, connections: Connections, base_url: str, scope: str, credential: AsyncTokenCredential
+    ) -> None:
         # Without continuous access evaluation: tokens then live an hour, and so do stale roles.
         authentication = AzureIdentityAuthenticationProvider(
             credential,
@@ -86,7 +106,7 @@ class GraphTransport:
             allowed_hosts=[urlsplit(base_url).hostname or ""],
             is_cae_enabled=False,
         )
-        self._adapter = GraphRequestAdapter(authentication, self._http)
+        self._adapter = GraphRequestAdapter(authentication, connections.http)
 
     async def send(
         self, method: str, url: str, headers: dict[str, str], content: bytes | None
@@ -107,9 +127,3 @@ class GraphTransport:
         if not isinstance(answer, httpx.Response):
             raise TypeError(f"the Graph SDK returned {type(answer).__name__}, not a response")
         return answer
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-        for connections in self._connections:
-            await connections.aclose()

@@ -10,23 +10,29 @@ Four kinds, chosen by the setting ``IDENTITY``:
 
 Credentials are made at first use, kept for the life of the process, and turn every failure of
 azure-identity into the family of `shared.errors`; clients that are given one never see an SDK's
-exception for a sign-in. The other side of the coin, the application that we make in a tenant, signs
-in through `shared.entra.sign_in`.
+exception for a sign-in. All of them share one session (left to itself, azure-identity reads the
+authorities anew for every token, and opens connections for each tenant) and, where the managed
+identity vouches for us, its one token: the identity endpoint serves few requests a second.
+
+The other side of the coin, the application that we make in a tenant, signs in through
+`shared.entra.sign_in`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shared.azure_transport import open_session
 from shared.config import IdentityKind, Settings
 from shared.entra.sign_in_errors import RELOADS_CERTIFICATE, classify, codes_of
 from shared.errors import Refused, Unusable
 from shared.tls import connection_verify
 
 if TYPE_CHECKING:
+    import aiohttp
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
     from azure.core.credentials_async import AsyncTokenCredential
 
@@ -44,6 +50,7 @@ class Identity:
         self._settings = settings
         self._certificate = certificate
         self._credentials: dict[str | None, OurCredential] = {}
+        self._session: aiohttp.ClientSession | None = None
 
     def credential_for(self, tenant_id: str) -> OurCredential:
         """Who we are in ``tenant_id``; the same object each time.
@@ -79,6 +86,9 @@ class Identity:
         self._credentials.clear()
         for credential in credentials:
             await credential.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     def _made_for(self, tenant_id: str) -> OurCredential:
         kind = self._settings.identity
@@ -126,9 +136,9 @@ class Identity:
             return _FederatedCredential(
                 tenant_id,
                 self._settings.onboarding_client_id or "",
-                await self._managed_identity(),
+                self.own_credential(),
                 audience=self._settings.cloud.federation_audience,
-                **authority_options(self._settings),
+                **self._authority_options(),
             )
 
         return build
@@ -147,9 +157,21 @@ class Identity:
                 tenant_id,
                 self._settings.onboarding_client_id or "",
                 await self._certificate(),
+                options=self._authority_options(),
             )
 
         return build
+
+    def _authority_options(self) -> dict[str, Any]:
+        """As `authority_options`, over the shared session."""
+        # Comes with azure-identity; a start that signs in nowhere shall not pay for it.
+        from azure.core.pipeline.transport import AioHttpTransport
+
+        if self._session is None:
+            self._session = open_session(self._settings)
+        # Trust is the session's; a path here would be read again for every token.
+        options = authority_options(self._settings) | {"connection_verify": True}
+        return options | {"transport": AioHttpTransport(session=self._session, session_owner=False)}
 
 
 Build = Callable[[], "Awaitable[AsyncTokenCredential]"]
@@ -234,21 +256,21 @@ class _FederatedCredential:
     """A client assertion credential whose assertion is a token of the managed identity.
 
     azure-identity asks for the assertion synchronously, so it is fetched just before; the managed
-    identity caches it.
+    identity, which vouches for us in every tenant and is not ours to close, caches it.
     """
 
     def __init__(
         self,
         tenant_id: str,
         client_id: str,
-        managed_identity: AsyncTokenCredential,
+        managed_identity: OurCredential,
         *,
         audience: str,
         **options: Any,
     ) -> None:
         from azure.identity.aio import ClientAssertionCredential
 
-        self._managed_identity: Any = managed_identity
+        self._managed_identity = managed_identity
         self._scope = f"{audience}/.default"
         self._assertion = ""
         self._inner = ClientAssertionCredential(
@@ -268,9 +290,8 @@ class _FederatedCredential:
         return await self._inner.get_token_info(*scopes, options=options)
 
     async def close(self) -> None:
-        """Close both credentials."""
+        """Forget the tokens."""
         await self._inner.close()
-        await self._managed_identity.close()
 
     async def __aenter__(self) -> _FederatedCredential:
         return self
@@ -299,11 +320,17 @@ def authority_options(settings: Settings) -> dict[str, Any]:
 
 
 def certificate_credential(
-    settings: Settings, tenant_id: str, client_id: str, pem: str
+    settings: Settings,
+    tenant_id: str,
+    client_id: str,
+    pem: str,
+    *,
+    options: Mapping[str, Any] | None = None,
 ) -> AsyncTokenCredential:
     """A fresh credential (no cached token) of an application with a certificate.
 
-    The assertion carries the leaf's thumbprint only, no chain (msal-dotnet#3909).
+    The assertion carries the leaf's thumbprint only, no chain (msal-dotnet#3909). ``options`` are
+    those of `authority_options` unless given.
 
     Raises:
         Unusable: ``certificate_unusable``; without the cause, which might show key material.
@@ -316,7 +343,7 @@ def certificate_credential(
             client_id,
             certificate_data=pem.encode(),
             send_certificate_chain=False,
-            **authority_options(settings),
+            **(authority_options(settings) if options is None else options),
         )
     except (ValueError, TypeError):
         raise Unusable(

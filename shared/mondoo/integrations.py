@@ -20,6 +20,9 @@ import msgspec
 
 from shared.mondoo.client import MondooClient
 
+THUMBPRINT_LABEL = "certificate-thumbprint"
+"""The label that says which certificate Mondoo was given, since that cannot be read back."""
+
 LONGEST_NAME = 250
 """Characters; what Mondoo's own Terraform provider allows."""
 

@@ -6,9 +6,9 @@ an upload that fails begins again at the first call: nothing is repeated here, a
 `send` anew, and each attempt at PUT has an address of its own. Repeating does no harm, because a
 finding replaces the one with its id.
 
-Ids are made from tenant, code and subject alone: the same trouble has the same id in every audit,
-and once it is gone it is sent one more time, as fixed. `fixed` tells which those are. Severities
-and statuses are mapped by tables that name every one of ours; there is no default to fall back to.
+Ids are made from the tenant and the finding's key: the same trouble has the same id in every audit,
+whatever its message says, and once it is gone it is sent as fixed (`shared.audit.ledger` knows).
+Severities are mapped by a table that names every one of ours; there is no default to fall back to.
 
 Mondoo calls this interface experimental, and Editors and Owners may not report: the service account
 needs the role Agent in addition. Nothing is uploaded unless the settings say so. Assets are not
@@ -21,7 +21,7 @@ and its RPC server's error model.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -63,36 +63,29 @@ _AGAIN = "Send the request again later."
 
 @dataclass(frozen=True)
 class Reported:
-    """A finding as it is reported: since when it is known, and when it was seen to be gone."""
+    """A finding as it is reported: when it was seen first and last, and when it was seen gone."""
 
     finding: Finding
     first_seen: datetime
+    last_seen: datetime
     fixed_at: datetime | None = None
 
 
 def finding_id(tenant_id: str, finding: Finding) -> str:
-    """The id of a finding: the same in every audit, whatever its message says."""
-    subject = hashlib.sha256(finding.subject.encode()).hexdigest()[:16]
-    return f"{SOURCE}/{tenant_id}/{finding.code}/{subject}"
+    """The id of a finding: the same in every audit for as long as it stands."""
+    key = finding.key or f"{finding.code}:{finding.subject}"
+    # Hashed, since a key may hold anything and be of any length.
+    return f"{SOURCE}/{tenant_id}/{finding.code}/{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def fixed(tenant_id: str, now: Iterable[Finding], before: Iterable[Finding]) -> list[Finding]:
-    """The findings of ``before`` (any number of earlier audits) that ``now`` has no more."""
-    still = {finding_id(tenant_id, finding) for finding in now}
-    gone: dict[str, Finding] = {}
-    for finding in before:
-        identifier = finding_id(tenant_id, finding)
-        if identifier not in still:
-            gone.setdefault(identifier, finding)
-    return list(gone.values())
-
-
-def exchange(tenant_id: str, reported: Reported, *, at: datetime) -> dict[str, Any]:
-    """A finding in Mondoo's exchange format, as of the audit at ``at``."""
+def exchange(tenant_id: str, reported: Reported) -> dict[str, Any]:
+    """A finding in Mondoo's exchange format."""
     finding = reported.finding
-    description = finding.message
+    description = [finding.message]
+    if finding.reason is not None:
+        description.append(finding.reason)
     if finding.not_scanned is not None:
-        description += f"\n\nNot scanned because of it: {finding.not_scanned}"
+        description.append(f"Not scanned because of it: {finding.not_scanned}")
     platform = PLATFORM_ID.format(tenant_id=tenant_id)
     shown: dict[str, Any] = {
         "id": finding_id(tenant_id, finding),
@@ -101,10 +94,11 @@ def exchange(tenant_id: str, reported: Reported, *, at: datetime) -> dict[str, A
         "source": {"name": SOURCE},
         "status": "STATUS_AFFECTED" if reported.fixed_at is None else "STATUS_FIXED",
         "firstSeenAt": _rfc3339(reported.first_seen),
+        "lastSeenAt": _rfc3339(reported.last_seen),
         "details": {
             "category": CATEGORIES[finding.severity],
             "severity": {"rating": RATINGS[finding.severity]},
-            "description": description,
+            "description": "\n\n".join(description),
             "properties": {
                 "code": finding.code,
                 "subject": finding.subject,
@@ -116,9 +110,7 @@ def exchange(tenant_id: str, reported: Reported, *, at: datetime) -> dict[str, A
         ],
         "remediations": [{"summary": finding.remediation}],
     }
-    if reported.fixed_at is None:
-        shown["lastSeenAt"] = _rfc3339(at)
-    else:
+    if reported.fixed_at is not None:
         shown["remediatedAt"] = _rfc3339(reported.fixed_at)
     return shown
 
@@ -145,7 +137,7 @@ class FindingsUpload:
             return
         body = msgspec.json.encode(
             {
-                "findings": [{"fex": exchange(tenant_id, one, at=at)} for one in findings],
+                "findings": [{"fex": exchange(tenant_id, one)} for one in findings],
                 "source": SOURCE,
                 "mondooEnrichment": True,
                 "createAssets": False,

@@ -45,6 +45,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         ),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
+        repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
 
 

@@ -17,8 +17,9 @@ from shared.models import (
     Outcome,
     StepCall,
 )
-from shared.onboarding.orchestrator import RECORD, begun, changed, fill, merged
+from shared.onboarding.orchestrator import RECORD, begun, merged
 from shared.onboarding.steps import STEPS, run_step
+from shared.operations import changed, fill
 
 
 async def plan(context: Context, order: OnboardingOrder) -> Operation:

@@ -1,9 +1,10 @@
 """Tenant records: what is kept, and where.
 
 `TenantRecords` is all that the rest of the bundle knows. Two stores keep it: Azure Table Storage
-(`table`), and SQLite (`sqlite`) where there is no cloud. Both hold the record of each tenant and
-its newest operations, and both replace a whole record at a time: one tenant has one running
-operation at most, so there is one writer.
+(`table`), and SQLite (`sqlite`) where there is no cloud. Both hold the record of each tenant, its
+newest operations and the reports of its newest audits, and both replace a whole record at a time:
+one tenant has one running operation at most, so there is one writer. A report is a document here,
+kept under the id of its operation and given back as it came; what is in it, the audit knows.
 
 Raises in both: `NotYet` with ``records_unreachable`` or ``records_busy``, `Refused` with
 ``records_forbidden``, ``records_refused`` or ``records_unreadable``.
@@ -15,10 +16,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from shared.config import Settings
 from shared.errors import Refused
-from shared.models import Operation, TenantRecord
+from shared.models import Operation, TenantRecord, tenant_of_operation
 from shared.transitions import TenantState
 
 if TYPE_CHECKING:
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
 OPERATIONS_KEPT = 50
 """Operations that are kept of each tenant, the newest."""
 
+LONGEST_REPORT = 480_000
+"""Characters of a report; what is longer is refused with ``records_too_large``."""
+
 SQLITE_PREFIX = "sqlite:"
 
-T = TypeVar("T", TenantRecord, Operation)
+T = TypeVar("T", bound=Struct)
 
 
 class TenantRecords(Protocol):
@@ -60,6 +65,27 @@ class TenantRecords(Protocol):
 
     async def operations(self, tenant_id: str, limit: int) -> list[Operation]:
         """The newest operations of a tenant, newest first."""
+        ...
+
+    async def put_report(self, operation_id: str, document: str, *, kept: int) -> None:
+        """Write the report of an audit, and drop the tenant's oldest above ``kept``.
+
+        Writing it again replaces it; reports of a tenant are written in the order of its audits.
+        """
+        ...
+
+    async def get_report(self, operation_id: str) -> str | None:
+        """The report of an audit; None when it is not, or no longer, kept."""
+        ...
+
+    async def reports(self, tenant_id: str, limit: int) -> list[str]:
+        """The newest reports of a tenant, newest first."""
+        ...
+
+    async def latest_reports(
+        self, *, after: str | None = None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """The newest report of each tenant that has one, paged as `page` is."""
         ...
 
     async def aclose(self) -> None:
@@ -96,6 +122,26 @@ def decode(text: str | bytes, kind: type[T], key: str) -> T:
             f"what is stored as {key} is not a record of this version: {error}",
             remediation="Deploy the version that wrote it, or remove the entry and onboard again.",
         ) from error
+
+
+def tenant_of_report(operation_id: str, document: str) -> str:
+    """The tenant of a report that is to be written.
+
+    Raises:
+        ValueError: ``operation_id`` is not one.
+        Refused: ``records_too_large``.
+    """
+    tenant_id = tenant_of_operation(operation_id)
+    if tenant_id is None:
+        raise ValueError(f"not an operation id: {operation_id!r}")
+    if len(document) > LONGEST_REPORT:
+        raise Refused(
+            "records_too_large",
+            f"the report of {operation_id} has {len(document):,} characters",
+            remediation=f"A report may have {LONGEST_REPORT:,}; leave findings out of it.",
+            tenant_id=tenant_id,
+        )
+    return tenant_id
 
 
 def encode(record: TenantRecord | Operation) -> str:

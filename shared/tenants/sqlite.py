@@ -1,21 +1,24 @@
 """Tenant records in one SQLite file, for where there is no cloud.
 
 Several processes may use the file at once: write-ahead logging lets readers go on during a write,
-and writers wait for each other for some seconds. A connection lives for one call, so nothing is
-left open and no thread holds on to anything; calls run off the event loop.
+and writers wait for each other for some seconds. A connection lives for one call, so no thread
+holds on to anything; calls run off the event loop. One more is kept open and does nothing: when the
+last one closes, SQLite moves its log into the file, which takes several times as long as a write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from shared.errors import NotYet, Refused
 from shared.models import Operation, TenantRecord, tenant_of_operation
-from shared.tenants.records import OPERATIONS_KEPT, decode, encode
+from shared.tenants.records import OPERATIONS_KEPT, decode, encode, tenant_of_report
 from shared.transitions import TenantState
 
 WAIT_SECONDS = 10.0
@@ -29,6 +32,10 @@ create table if not exists operations (
     tenant_id text not null, id text not null, operation text not null,
     primary key (tenant_id, id)
 ) without rowid;
+create table if not exists reports (
+    tenant_id text not null, id text not null, report text not null,
+    primary key (tenant_id, id)
+) without rowid;
 """
 
 T = TypeVar("T")
@@ -39,7 +46,8 @@ class SqliteRecords:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._prepared = False
+        self._preparing = threading.Lock()
+        self._close_kept: Callable[[], object] | None = None
 
     async def get(self, tenant_id: str) -> TenantRecord | None:
         """See `TenantRecords`."""
@@ -72,19 +80,9 @@ class SqliteRecords:
     async def put_operation(self, operation: Operation) -> None:
         """See `TenantRecords`."""
 
-        def write(connection: sqlite3.Connection) -> None:
-            tenant = operation.tenant_id
-            connection.execute(
-                "insert or replace into operations values (?, ?, ?)",
-                (tenant, operation.id, encode(operation)),
-            )
-            connection.execute(
-                "delete from operations where tenant_id = ?1 and id not in"
-                " (select id from operations where tenant_id = ?1 order by id desc limit ?2)",
-                (tenant, OPERATIONS_KEPT),
-            )
-
-        await self._call(write)
+        await self._put_newest(
+            "operations", operation.tenant_id, operation.id, encode(operation), OPERATIONS_KEPT
+        )
 
     async def get_operation(self, operation_id: str) -> Operation | None:
         """See `TenantRecords`."""
@@ -105,8 +103,70 @@ class SqliteRecords:
         )
         return [decode(row, Operation, f"an operation of {tenant_id}") for row in rows]
 
+    async def put_report(self, operation_id: str, document: str, *, kept: int) -> None:
+        """See `TenantRecords`."""
+        tenant_id = tenant_of_report(operation_id, document)
+        await self._put_newest("reports", tenant_id, operation_id, document, kept)
+
+    async def get_report(self, operation_id: str) -> str | None:
+        """See `TenantRecords`."""
+        rows = await self._rows(
+            "select report from reports where tenant_id = ? and id = ?",
+            tenant_of_operation(operation_id) or "",
+            operation_id,
+        )
+        return rows[0] if rows else None
+
+    async def reports(self, tenant_id: str, limit: int) -> list[str]:
+        """See `TenantRecords`."""
+        return await self._rows(
+            "select report from reports where tenant_id = ? order by id desc limit ?",
+            tenant_id,
+            limit,
+        )
+
+    async def latest_reports(
+        self, *, after: str | None = None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """See `TenantRecords`."""
+
+        def read(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+            return connection.execute(
+                "select tenant_id, report from reports join"
+                " (select tenant_id, max(id) as id from reports where tenant_id > ?"
+                " group by tenant_id order by tenant_id limit ?) using (tenant_id, id)"
+                " order by tenant_id",
+                (after or "", limit + 1),
+            ).fetchall()
+
+        rows = await self._call(read)
+        return [report for _, report in rows[:limit]], (
+            rows[limit - 1][0] if len(rows) > limit else None
+        )
+
     async def aclose(self) -> None:
-        """See `TenantRecords`; nothing is open between calls."""
+        """See `TenantRecords`."""
+        close, self._close_kept = self._close_kept, None
+        if close is not None:
+            await asyncio.to_thread(close)
+
+    async def _put_newest(
+        self, table: str, tenant_id: str, identifier: str, text: str, kept: int
+    ) -> None:
+        """Write a row, and drop the tenant's oldest above ``kept``: all of it or nothing."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                f"insert or replace into {table} values (?, ?, ?)",  # noqa: S608  # a name of ours
+                (tenant_id, identifier, text),
+            )
+            connection.execute(
+                f"delete from {table} where tenant_id = ?1 and id not in"  # noqa: S608
+                f" (select id from {table} where tenant_id = ?1 order by id desc limit ?2)",
+                (tenant_id, kept),
+            )
+
+        await self._call(write)
 
     async def _rows(self, query: str, *values: object) -> list[str]:
         return await self._call(
@@ -123,11 +183,8 @@ class SqliteRecords:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
+            self._prepare()
             with closing(sqlite3.connect(self._path, timeout=WAIT_SECONDS)) as connection:
-                if not self._prepared:
-                    connection.execute("pragma journal_mode = wal")
-                    connection.executescript(_SCHEMA)
-                    self._prepared = True
                 yield connection
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -139,6 +196,21 @@ class SqliteRecords:
             raise self._refused(error) from error
         except sqlite3.DatabaseError as error:
             raise self._refused(error) from error
+
+    def _prepare(self) -> None:
+        """Make the file, if it has to be made, and keep a connection open until we are closed."""
+        with self._preparing:
+            if self._close_kept is not None:
+                return
+            kept = sqlite3.connect(self._path, timeout=WAIT_SECONDS, check_same_thread=False)
+            try:
+                kept.execute("pragma journal_mode = wal")
+                kept.executescript(_SCHEMA)
+            except BaseException:
+                kept.close()
+                raise
+            # Whoever drops the store without closing it leaves nothing behind either.
+            self._close_kept = weakref.finalize(self, kept.close)
 
     def _refused(self, error: sqlite3.DatabaseError) -> Refused:
         return Refused(

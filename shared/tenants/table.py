@@ -1,10 +1,11 @@
 """Tenant records in Azure Table Storage.
 
-Two tables. ``tenants`` is one partition with the tenant id as row key, so that a list comes in
-order and a page goes on behind a key; the state stands beside the JSON to be filtered by.
-``operations`` has a partition for each tenant; its row key is the start time with every digit
-turned around (9 minus it), so that the newest comes first, which is the only order that Table
-Storage has.
+``tenants`` is one partition with the tenant id as row key, so that a list comes in order and a page
+goes on behind a key; the state stands beside the JSON to be filtered by. ``operations`` has a
+partition for each tenant; its row key is the start time with every digit turned around (9 minus
+it), so that the newest comes first, which is the only order that Table Storage has. ``reports`` is
+laid out like it. ``latestreports`` holds the newest report of each tenant once more, laid out like
+``tenants``, so that a report on all tenants need not read the history of each.
 
 The JSON is cut into properties, since one holds 32,000 characters at most; an operation that would
 be too large even so loses findings, and says so in one more. Tables are made when the first write
@@ -24,7 +25,7 @@ from shared.azure_failures import AzureService, asking
 from shared.azure_transport import client_options
 from shared.config import Settings
 from shared.models import Finding, Operation, Severity, TenantRecord, tenant_of_operation
-from shared.tenants.records import OPERATIONS_KEPT, decode, encode
+from shared.tenants.records import OPERATIONS_KEPT, decode, encode, tenant_of_report
 from shared.transitions import TenantState
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient, TableServiceClient
 
-TENANTS, OPERATIONS = "tenants", "operations"
+TENANTS, OPERATIONS, REPORTS, LATEST = "tenants", "operations", "reports", "latestreports"
 PIECE = 30_000
 """Characters of JSON in one property; Table Storage takes 32,768 UTF-16 units."""
 PIECES = 16
-"""Properties for one JSON text: together well below the 1 MiB of an entity."""
+"""Properties for one JSON text: together well below the 1 MiB of an entity, and enough for
+`shared.tenants.records.LONGEST_REPORT`."""
+DROPPED_AT_ONCE = 50
+"""Entities that a write drops at most; more than one only after the number to keep was lowered."""
 
 _TURNED = str.maketrans("0123456789", "9876543210")
 
@@ -95,7 +99,7 @@ class TableRecords:
                 **_pieces(_fitting(operation)),
             },
         )
-        await self._forget_oldest(operation.tenant_id)
+        await self._forget_oldest(OPERATIONS, operation.tenant_id, OPERATIONS_KEPT)
 
     async def get_operation(self, operation_id: str) -> Operation | None:
         """See `TenantRecords`."""
@@ -113,6 +117,44 @@ class TableRecords:
         return [
             decode(_json(entity), Operation, f"an operation of {tenant_id}") for entity in found
         ]
+
+    async def put_report(self, operation_id: str, document: str, *, kept: int) -> None:
+        """See `TenantRecords`."""
+        tenant_id = tenant_of_report(operation_id, document)
+        pieces = _pieces(document)
+        # The history first: cut off in between, the older report stays the latest until the
+        # activity is run again.
+        await self._upsert(
+            REPORTS,
+            {"PartitionKey": tenant_id, "RowKey": _newest_first(operation_id), **pieces},
+        )
+        await self._upsert(LATEST, {"PartitionKey": LATEST, "RowKey": tenant_id, **pieces})
+        await self._forget_oldest(REPORTS, tenant_id, kept)
+
+    async def get_report(self, operation_id: str) -> str | None:
+        """See `TenantRecords`."""
+        tenant_id = tenant_of_operation(operation_id)
+        if tenant_id is None:
+            return None
+        entity = await self._entity(REPORTS, tenant_id, _newest_first(operation_id))
+        return None if entity is None else _json(entity)
+
+    async def reports(self, tenant_id: str, limit: int) -> list[str]:
+        """See `TenantRecords`."""
+        found = await self._query(REPORTS, "PartitionKey eq @tenant", {"tenant": tenant_id}, limit)
+        return [_json(entity) for entity in found]
+
+    async def latest_reports(
+        self, *, after: str | None = None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """See `TenantRecords`."""
+        query, parameters = "PartitionKey eq @partition", {"partition": LATEST}
+        if after is not None:
+            query, parameters["after"] = f"{query} and RowKey gt @after", after
+        found = await self._query(LATEST, query, parameters, limit + 1)
+        return [_json(entity) for entity in found[:limit]], (
+            str(found[limit - 1]["RowKey"]) if len(found) > limit else None
+        )
 
     async def aclose(self) -> None:
         """See `TenantRecords`."""
@@ -163,20 +205,20 @@ class TableRecords:
                 return []  # no table yet: nothing was ever written
         return found
 
-    async def _forget_oldest(self, tenant_id: str) -> None:
+    async def _forget_oldest(self, table: str, tenant_id: str, kept: int) -> None:
         from azure.core.exceptions import ResourceNotFoundError
 
         listed = await self._query(
-            OPERATIONS,
+            table,
             "PartitionKey eq @tenant",
             {"tenant": tenant_id},
-            2 * OPERATIONS_KEPT,
+            kept + DROPPED_AT_ONCE,
             select=["PartitionKey", "RowKey"],
         )
-        for entity in listed[OPERATIONS_KEPT:]:
-            with asking(self._where, f"drop an old operation of {tenant_id}"):
+        for entity in listed[kept:]:
+            with asking(self._where, f"drop {entity['RowKey']} from table {table}"):
                 try:
-                    await self._table(OPERATIONS).delete_entity(tenant_id, entity["RowKey"])
+                    await self._table(table).delete_entity(tenant_id, entity["RowKey"])
                 except ResourceNotFoundError:
                     continue
 

@@ -5,11 +5,13 @@
     POST /api/batches/{id}/cancel  start no more lines
     POST /api/batches/{id}/retry   failed and cancelled lines again; also wakes a batch up
 
-And a timer that wakes up batches whose orchestrator is gone, with whatever host it was lost.
+Besides: the orchestrator of a batch and its activity, and a timer that wakes up batches whose
+orchestrator is gone, with whatever host it was lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +23,16 @@ from msgspec import Struct
 from shared.arrivals import batch
 from shared.arrivals.batch import Header, Line, LineStatus
 from shared.arrivals.lines import read_lines
-from shared.arrivals.orchestrator import BatchRun, is_running, keep_running
+from shared.arrivals.orchestrator import (
+    ADVANCE,
+    RUN_BATCH,
+    BatchRun,
+    is_running,
+    keep_running,
+    run_batch,
+)
 from shared.context import Context
+from shared.models import to_json
 from shared.triggers.problems import answering, json_response
 
 RETRY_AFTER_SECONDS = 10
@@ -112,6 +122,16 @@ def batch_functions(context: Context) -> df.Blueprint:
     async def wake_batches(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
         for header in await batch.open_batches(context):
             await keep_running(client, _run(context, header.id))
+
+    @blueprint.orchestration_trigger(context_name="context", orchestration=RUN_BATCH)
+    def run_the_batch(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+        return (yield from run_batch(context))
+
+    @blueprint.function_name(ADVANCE)
+    @blueprint.activity_trigger(input_name="call", activity=ADVANCE)
+    @blueprint.durable_client_input(client_name="client")
+    async def advance_batch(call: dict, client: df.DurableOrchestrationClient) -> Any:  # type: ignore[type-arg]
+        return to_json(await batch.advance(context, client, call["batch"]))
 
     async def _shown(client: Any, identifier: str) -> func.HttpResponse:
         header, lines = await batch.read_batch(context, identifier)

@@ -46,3 +46,12 @@ def read_body(body: bytes, kind: type[T]) -> T:
             remediation="Send a JSON object in UTF-8, with Content-Type application/json.",
             field="(body)",
         ) from error
+
+
+def read_optional_body(body: bytes, kind: type[T]) -> T:
+    """The body as ``kind``; no body stands for an empty object.
+
+    Raises:
+        InvalidRequest: as `read_body`.
+    """
+    return read_body(body if body.strip() else b"{}", kind)

@@ -11,58 +11,94 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from shared.arrivals.batch import advance
-from shared.arrivals.orchestrator import ADVANCE, RUN_BATCH, run_batch
+from shared.audit import operation as auditing
+from shared.audit.fleet import ADVANCE_ACTIVITY, FLEET, FleetRun, advance, audit_fleet
+from shared.audit.orchestrator import (
+    AUDIT,
+    AUDIT_ACTIVITY,
+    PUBLISH_ACTIVITY,
+    AuditCall,
+    audit,
+)
+from shared.audit.orchestrator import RECORD_ACTIVITY as AUDIT_RECORD_ACTIVITY
 from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown, Refused
-from shared.models import StepCall, from_json, to_json
+from shared.models import StepCall, StepResult, from_json, to_json
 from shared.onboarding.orchestrator import ONBOARD, RECORD_ACTIVITY, RecordCall, onboard
 from shared.onboarding.steps import STEPS, StepDefinition, record, run_step
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 
 Activity = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
-def durable_functions(context: Context) -> df.Blueprint:
-    """The blueprint of the onboarding orchestrator and its activities."""
+def onboarding_functions(context: Context) -> df.Blueprint:
+    """The orchestrator of onboarding and its activities."""
     blueprint = df.Blueprint()
 
     @blueprint.orchestration_trigger(context_name="context", orchestration=ONBOARD)
     def onboard_tenant(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         return (yield from onboard(context))
 
+    def step_activity(definition: StepDefinition) -> Activity:
+        async def run(call: dict[str, Any]) -> Any:
+            return to_json(await run_step(definition, context, from_json(call, StepCall)))
+
+        return run
+
     for definition in STEPS:
-        _register(blueprint, definition.activity, _activity(context, definition))
+        _register(blueprint, definition.activity, step_activity(definition))
 
     async def record_tenant(call: dict[str, Any]) -> Any:
-        known = from_json(call, RecordCall)
-        try:
-            result = await record.run(context, known.order, known.facts, known.operation)
-        except (NotYet, OutcomeUnknown, Refused) as error:
-            result = outcome_of(error)
-        return to_json(result)
+        given = from_json(call, RecordCall)
+        return await _answer(record.run(context, given.order, given.facts, given.operation))
 
     _register(blueprint, RECORD_ACTIVITY, record_tenant)
-    _batches(context, blueprint)
     return blueprint
 
 
-def _batches(context: Context, blueprint: df.Blueprint) -> None:
-    @blueprint.orchestration_trigger(context_name="context", orchestration=RUN_BATCH)
-    def run_the_batch(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
-        return (yield from run_batch(context))
+def audit_functions(context: Context) -> df.Blueprint:
+    """The orchestrators of an audit and of a run over all tenants, and their activities."""
+    blueprint = df.Blueprint()
 
-    @blueprint.activity_trigger(input_name="call", activity=ADVANCE)
+    @blueprint.orchestration_trigger(context_name="context", orchestration=AUDIT)
+    def audit_one(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+        return (yield from audit(context))
+
+    @blueprint.orchestration_trigger(context_name="context", orchestration=FLEET)
+    def audit_all(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+        return (yield from audit_fleet(context))
+
+    async def audit_tenant(call: dict[str, Any]) -> Any:
+        return await _answer(auditing.audit(context, from_json(call, AuditCall).order))
+
+    async def publish(call: dict[str, Any]) -> Any:
+        given = from_json(call, AuditCall)
+        audited = given.operation.step("audit")
+        return await _answer(auditing.publish(context, given.order, audited))
+
+    async def record_audit(call: dict[str, Any]) -> Any:
+        given = from_json(call, AuditCall)
+        return await _answer(auditing.record(context, given.order, given.operation))
+
+    _register(blueprint, AUDIT_ACTIVITY, audit_tenant)
+    _register(blueprint, PUBLISH_ACTIVITY, publish)
+    _register(blueprint, AUDIT_RECORD_ACTIVITY, record_audit)
+
+    @blueprint.function_name(ADVANCE_ACTIVITY)
+    @blueprint.activity_trigger(input_name="call", activity=ADVANCE_ACTIVITY)
     @blueprint.durable_client_input(client_name="client")
-    async def advance_batch(call: dict, client: df.DurableOrchestrationClient) -> Any:  # type: ignore[type-arg]
-        return to_json(await advance(context, client, call["batch"]))
+    async def advance_fleet(call: dict, client: df.DurableOrchestrationClient) -> Any:  # type: ignore[type-arg]
+        return to_json(await advance(context, client, from_json(call, FleetRun)))
+
+    return blueprint
 
 
-def _activity(context: Context, definition: StepDefinition) -> Activity:
-    async def run(call: dict[str, Any]) -> Any:
-        return to_json(await run_step(definition, context, from_json(call, StepCall)))
-
-    return run
+async def _answer(step: Awaitable[StepResult]) -> Any:
+    """What a step says, with the errors of services turned into its outcome."""
+    try:
+        return to_json(await step)
+    except (NotYet, OutcomeUnknown, Refused) as error:
+        return to_json(outcome_of(error))
 
 
 def _register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:

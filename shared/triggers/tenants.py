@@ -16,10 +16,11 @@ from msgspec import Struct
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest, NotFound
+from shared.instances import find_operation, newest_operation
 from shared.models import OnboardingRequest, Operation, TenantRecord
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
-from shared.onboarding.start import find_operation, newest_operation, start_onboarding
+from shared.onboarding.start import start_onboarding
 from shared.transitions import TenantState
 from shared.triggers.bodies import read_body
 from shared.triggers.problems import answering, json_response
@@ -64,16 +65,8 @@ def tenant_functions(context: Context) -> df.Blueprint:
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
         order = await take_order(context, read_body(req.get_body(), OnboardingRequest))
-        await start_onboarding(client, order, context.settings.waits)
-        links = {
-            "operation": f"/api/operations/{order.operation_id}",
-            "tenant": f"/api/tenants/{order.tenant_id}",
-        }
-        return json_response(
-            Accepted(order.operation_id, order.tenant_id, links),
-            202,
-            headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+        await start_onboarding(client, order, context.settings.waits, context.now())
+        return accepted(order.operation_id, order.tenant_id)
 
     @blueprint.function_name("plan_request")
     @blueprint.route(route="plan", methods=["POST"])
@@ -138,6 +131,16 @@ def tenant_functions(context: Context) -> df.Blueprint:
         return json_response(operation, headers=headers)
 
     return blueprint
+
+
+def accepted(operation: str, tenant_id: str) -> func.HttpResponse:
+    """The answer to a request that started an operation: 202, and where to follow it."""
+    links = {"operation": f"/api/operations/{operation}", "tenant": f"/api/tenants/{tenant_id}"}
+    return json_response(
+        Accepted(operation, tenant_id, links),
+        202,
+        headers={"Location": links["operation"], "Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 def _limit(text: str | None) -> int:

@@ -181,10 +181,11 @@ def impatient(product: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
 
     original = start.start_onboarding
 
-    async def start_onboarding(client: Any, order: Any, waits: Any) -> None:
+    async def start_onboarding(client: Any, order: Any, waits: Any, now: Any) -> None:
         import msgspec
 
-        await original(client, order, msgspec.structs.replace(waits, propagation_deadline=1.0))
+        soon = msgspec.structs.replace(waits, propagation_deadline=1.0)
+        await original(client, order, soon, now)
 
     monkeypatch.setattr("shared.triggers.tenants.start_onboarding", start_onboarding)
 
@@ -227,6 +228,21 @@ def test_a_tenant_can_be_looked_at_from_the_moment_its_onboarding_was_accepted(
     assert view.status_code == 200
     assert view.json()["operation"]["id"] == accepted["operation"]
     assert product.follow(accepted["links"]["operation"])["status"] == "succeeded"
+
+
+def test_a_tenant_is_listed_as_onboarding_while_its_onboarding_runs(
+    product: Driver, domain: str
+) -> None:
+    tenant = add_tenant(product, domain)
+    product.simulators.run(setattr, tenant, "lag", Lag(objects=1.5))
+    location = product.post("/api/tenants", {"tenant": domain}).headers["Location"]
+
+    def listed() -> bool | None:
+        page = product.get("/api/tenants?state=onboarding&limit=1000").json()
+        return True if tenant.id in {each["tenantId"] for each in page["tenants"]} else None
+
+    eventually(listed, "the tenant is listed")
+    assert product.follow(location)["status"] == "succeeded"
 
 
 def test_each_step_can_be_followed_while_the_operation_runs(product: Driver, domain: str) -> None:

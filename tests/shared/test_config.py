@@ -90,7 +90,7 @@ def test_case_e16_a_certificate_for_centuries_is_refused() -> None:
 
 
 def test_case_d11_there_is_no_setting_for_a_client_secret() -> None:
-    assert not [setting.name for setting in SETTINGS if "SECRET" in setting.name]
+    assert not [setting.name for setting in SETTINGS if "CLIENT_SECRET" in setting.name]
 
 
 def test_a_cloud_that_is_not_listed_comes_from_a_file(tmp_path: Path) -> None:

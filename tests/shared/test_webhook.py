@@ -6,7 +6,8 @@ import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 from uuid import uuid4
 
 import pytest
@@ -195,3 +196,22 @@ async def test_neither_path_nor_secret_gets_into_an_error(receiver: Receiver) ->
     told = f"{caught.value} {caught.value.remediation} {receiver.ours!r}"
     assert receiver.name not in told
     assert SECRET not in told
+
+
+def test_the_check_in_the_documentation_accepts_what_we_sign_and_nothing_else() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text("utf-8")
+    example: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], example)
+    sent = int(datetime.now(UTC).timestamp())
+    headers = {
+        "webhook-id": "a",
+        "webhook-timestamp": str(sent),
+        "webhook-signature": signature(KEY, id="a", timestamp=sent, body=b"{}"),
+    }
+    assert example["is_ours"](SECRET, headers, b"{}")
+    assert not example["is_ours"](SECRET, headers, b"{ }")
+    old = headers | {
+        "webhook-timestamp": str(sent - 600),
+        "webhook-signature": signature(KEY, id="a", timestamp=sent - 600, body=b"{}"),
+    }
+    assert not example["is_ours"](SECRET, old, b"{}")

@@ -7,23 +7,25 @@ put aside in the Console, are none.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from shared.audit.deviations import Deviation, deviation
 from shared.models import MARK_LABEL, TenantRecord
-from shared.mondoo.integrations import Integration, Message
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration, Message
 
-CERTIFICATE_LABEL = "certificate-thumbprint"
-"""The label that says which certificate Mondoo was given; the onboarding writes it."""
+LONGEST_QUOTE = 500
+"""Characters of a scanner's message that are passed on."""
 
+_CHANGING = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
 _WORKING = frozenset({"ACTIVE", "WARNING"})
 _GONE = frozenset({"DELETED", "MISSING"})
 
 
 def given_certificate(integration: Integration | None) -> str | None:
     """The thumbprint of the certificate that Mondoo has, as its label tells."""
-    return integration.labels.get(CERTIFICATE_LABEL) if integration is not None else None
+    return integration.labels.get(THUMBPRINT_LABEL) if integration is not None else None
 
 
 def integration(
@@ -82,13 +84,15 @@ def _scans(found: Integration, now: datetime, overdue: timedelta) -> Iterator[De
             yield deviation(
                 "scan_error" if message.status == "ERROR" else "scan_warning",
                 message.identifier or "scan",
-                message.text,
+                message.text[:LONGEST_QUOTE],
                 identity=identity,
                 not_scanned=message.identifier or None,
             )
 
 
 def _identity(message: Message) -> str:
-    """The message's own identifier; where several share one, the text tells them apart."""
-    digest = hashlib.sha256(message.text.encode()).hexdigest()[:12]
+    """The message's own identifier and a digest of its words, since several may share one. Numbers
+    and ids in the text differ from scan to scan and tell nothing apart."""
+    words = _CHANGING.sub("#", message.text)
+    digest = hashlib.sha256(words.encode()).hexdigest()[:12]
     return f"{message.identifier}:{digest}" if message.identifier else digest

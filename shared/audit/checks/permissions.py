@@ -157,16 +157,17 @@ def _undeclare(inventory: Inventory, declaration: Declaration) -> Deviation:
 def _declared(application: Application) -> dict[AppRoleKey, Declaration]:
     return {
         AppRoleKey(each.resource_app_id, each.id): each
-        for each in _declarations(application)
+        for each in declarations(application)
         if each.type == ROLE
     }
 
 
 def _scopes(application: Application) -> Iterator[Declaration]:
-    return (each for each in _declarations(application) if each.type != ROLE)
+    return (each for each in declarations(application) if each.type != ROLE)
 
 
-def _declarations(application: Application) -> Iterator[Declaration]:
+def declarations(application: Application) -> Iterator[Declaration]:
+    """Everything that the application declares, delegated permissions too."""
     for entry in application.required_resource_access:
         for each in entry.get("resourceAccess") or ():
             yield Declaration(
@@ -177,15 +178,14 @@ def _declarations(application: Application) -> Iterator[Declaration]:
 def _granted(
     inventory: Inventory, principal: AuditedPrincipal | None
 ) -> Mapping[AppRoleKey, Grant]:
+    """What is granted, on APIs that are here: a grant on a deleted one gives nothing, and is seen
+    again if the API comes back."""
     if principal is None:
         return {}
-    by_id = inventory.resources
     return {
-        AppRoleKey(
-            by_id[grant.resource_id].app_id if grant.resource_id in by_id else grant.resource_id,
-            grant.app_role_id,
-        ): grant
+        AppRoleKey(inventory.resources[grant.resource_id].app_id, grant.app_role_id): grant
         for grant in principal.grants
+        if grant.resource_id in inventory.resources
     }
 
 

@@ -26,7 +26,7 @@ from shared.onboarding.steps import (
     service_principal,
     sign_in,
 )
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 
 
 class Run(Protocol):

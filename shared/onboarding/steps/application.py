@@ -24,7 +24,7 @@ from shared.entra.graph import GraphClient
 from shared.errors import Refused
 from shared.manifest import load_manifest
 from shared.models import CertificateReference, OnboardingOrder, Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:

@@ -1,17 +1,19 @@
 """Certificate: a key pair for the tenant, made and kept in Key Vault.
 
-A certificate in the vault that passes every check of `shared.certificates` is kept; otherwise the
-vault makes a new version. It lives no longer than the settings and the tenant's own policy allow.
-What is passed on is a reference; the key stays where it is.
+A certificate in the vault that passes every check of `shared.certificates` and that the tenant
+accepts is kept; otherwise the vault makes a new version. It lives no longer than the settings and
+the tenant's own policy allow. What is passed on is a reference; the key stays where it is.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from shared.certificates import read_bundle
 from shared.context import Context
-from shared.errors import Refused, Unusable
-from shared.models import CertificateReference, Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.errors import OutcomeUnknown, Refused, Unusable
+from shared.models import CertificateReference, Facts, Outcome, StepCall, StepResult
+from shared.outcomes import ended, look_again
 from shared.vault.certificates import certificate_name
 
 
@@ -41,11 +43,13 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             except Unusable as error:
                 reason = f"the present version cannot be used: {error.message}"
             else:
-                return ended(
-                    Outcome.PASSED,
-                    _described(stored.reference),
-                    facts={"certificate": stored.reference},
-                )
+                if not _too_long(stored.reference, facts):
+                    return ended(
+                        Outcome.PASSED,
+                        _described(stored.reference),
+                        facts={"certificate": stored.reference},
+                    )
+                reason = "the tenant's policy does not accept the life of the present version"
     days = context.settings.certificate_validity_days
     if facts.longest_certificate_days is not None:
         days = min(days, facts.longest_certificate_days)
@@ -53,13 +57,25 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         return ended(
             Outcome.PLANNED, f"a certificate for at most {days} days would be made ({reason})"
         )
-    reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    try:
+        reference = await context.vault.issue(name, days=days, tenant_id=order.tenant_id)
+    except OutcomeUnknown as error:
+        raise look_again(error) from error
     await _check(context, reference)
     return ended(
         Outcome.CHANGED,
         f"{_described(reference)}; made because {reason}",
         facts={"certificate": reference},
     )
+
+
+def _too_long(reference: CertificateReference, facts: Facts) -> bool:
+    """Whether the tenant's policy would refuse it: a policy looks at what is new to the
+    application, and `Facts.longest_certificate_days` is a day less than it says."""
+    longest, observed = facts.longest_certificate_days, facts.observed_application
+    if longest is None or (observed is not None and reference.thumbprint in observed.thumbprints):
+        return False
+    return reference.not_after - reference.not_before > timedelta(days=longest + 1)
 
 
 async def _check(context: Context, reference: CertificateReference) -> None:

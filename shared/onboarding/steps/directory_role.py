@@ -10,7 +10,7 @@ from shared.context import Context
 from shared.entra.directory_roles import assign
 from shared.manifest import load_manifest
 from shared.models import Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:

@@ -22,7 +22,7 @@ from shared.mondoo import integrations
 from shared.mondoo.assets import tenant_asset
 from shared.mondoo.console import integration_link
 from shared.mondoo.integrations import Integration, Message
-from shared.onboarding.steps.outcome import ended, failed, not_yet
+from shared.outcomes import ended, failed, not_yet
 
 FRESH = timedelta(hours=24)
 
@@ -38,14 +38,14 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         return await _progress(context, call, integration, triggered=True)
     if not call.changed and _stands(integration, context):
         return await _progress(context, call, integration, triggered=False)
-    if dry_run:
-        return ended(Outcome.PLANNED, "Mondoo would scan the tenant")
     if integration.paused:
         return failed(
             "integration_paused",
             f"integration {integration.mrn} is paused in Mondoo, so it cannot scan",
             remediation="Resume the integration in the Mondoo Console and send the request again.",
         )
+    if dry_run:
+        return ended(Outcome.PLANNED, "Mondoo would scan the tenant")
     asked: dict[str, Any] = {
         "scan_requested": True,
         "scan_before": integration.scan_started,

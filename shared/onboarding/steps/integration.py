@@ -18,11 +18,10 @@ from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
-from shared.mondoo.integrations import Integration
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 from shared.mondoo.tenant_spaces import find_tenant_space, make_tenant_space
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended, look_again
 
-THUMBPRINT_LABEL = "certificate-thumbprint"
 OPERATION_LABEL = "onboarding-operation"
 
 
@@ -89,7 +88,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
                 labels={**current.labels, **labels},
             )
     except OutcomeUnknown as error:
-        raise _look_again(error, order.tenant_id) from error
+        raise look_again(error) from error
     written = await integrations.read(context.mondoo, mrn)
     if not _is_right(written, certificate.thumbprint):
         raise NotYet(
@@ -119,7 +118,7 @@ async def _has_space(context: Context, call: StepCall, *, dry_run: bool) -> bool
                 context.mondoo, order.new_space, order.tenant_id, call.facts.display_name
             )
         except OutcomeUnknown as error:
-            raise _look_again(error, order.tenant_id) from error
+            raise look_again(error) from error
     elif found != order.space:
         raise Refused(
             "mondoo_space_changed",
@@ -128,17 +127,6 @@ async def _has_space(context: Context, call: StepCall, *, dry_run: bool) -> bool
             tenant_id=order.tenant_id,
         )
     return True
-
-
-def _look_again(error: OutcomeUnknown, tenant_id: str) -> NotYet:
-    """It may have been made; the next call of this step looks before it tries again."""
-    return NotYet(
-        error.code,
-        error.message,
-        remediation=error.remediation,
-        tenant_id=tenant_id,
-        request_id=error.request_id,
-    )
 
 
 def _chosen(found: list[Integration]) -> Integration | None:

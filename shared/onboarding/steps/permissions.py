@@ -21,7 +21,7 @@ from shared.models import (
     StepCall,
     StepResult,
 )
-from shared.onboarding.steps.outcome import ended, not_yet
+from shared.outcomes import ended, not_yet
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from shared.context import Context
 from shared.models import Outcome, StepCall, StepResult
 from shared.mondoo import policies
-from shared.onboarding.steps.outcome import ended, not_yet
+from shared.outcomes import ended, not_yet
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:

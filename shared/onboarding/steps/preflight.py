@@ -1,5 +1,7 @@
 """Preflight: look at everything, change nothing, and name every missing thing at once.
 
+The only thing it writes is our own record, so that the tenant is in sight from now on.
+
 Four looks, side by side: our rights in the tenant (the roles in our own token), the tenant as it is
 (one batch of reads), the vault, and the Mondoo space. Whatever is missing in any of them is
 collected; a look that could not be taken for now (throttling, an outage) makes the step wait,
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.config import IdentityKind, Settings
 from shared.context import Context
@@ -33,25 +35,23 @@ from shared.models import (
 )
 from shared.mondoo import policies, spaces
 from shared.onboarding.rights import missing_rights
-from shared.onboarding.steps.outcome import ended, failed, finding_of
+from shared.onboarding.steps import record
+from shared.outcomes import ended, failed, finding_of
 
-T = TypeVar("T")
+RIGHTS = "rights in the tenant"
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Check the ground. Fails with every missing thing as a finding."""
     order = call.order
     manifest = load_manifest(order.manifest)
+    if not dry_run:
+        await record.opened(context, order)
     # A token keeps the roles it was made with for an hour; a right granted since must count now.
     await context.identity.forget(order.tenant_id)
     looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
-        ("rights in the tenant", _rights(context, order)),
-        (
-            "tenant",
-            observe(
-                context.graph(order.tenant_id), manifest, order.application_name, adopt=order.adopt
-            ),
-        ),
+        (RIGHTS, _rights(context, order)),
+        ("tenant", _tenant(context, order, manifest)),
         ("vault", _vault(context)),
         ("Mondoo space", _mondoo(context, order)),
     )
@@ -97,6 +97,11 @@ async def _rights(context: Context, order: OnboardingOrder) -> list[Finding]:
         # A person's token says nothing of app roles; the calls themselves will tell.
         return []
     return missing_rights(roles, _automation(context.settings), order.tenant_id)
+
+
+async def _tenant(context: Context, order: OnboardingOrder, manifest: Manifest) -> Observation:
+    graph = context.graph(order.tenant_id)
+    return await observe(graph, manifest, order.application_name, adopt=order.adopt)
 
 
 def _automation(settings: Settings) -> str:
@@ -230,11 +235,12 @@ def _namesakes(observation: Observation, order: OnboardingOrder) -> list[Finding
 
 
 def _without_symptoms(problems: list[Finding]) -> list[Finding]:
-    """Leave out reads that were refused only because a right is missing that is named anyway."""
-    rights = [p for p in problems if p.code == "automation_right_missing"]
-    if not rights:
-        return problems
-    return [p for p in problems if p.code != "graph_permission_missing"]
+    """Leave out reads that were refused only because a right is missing that is named anyway, and
+    what both looks into the tenant met: a sign-in that failed is told once."""
+    met = {p.code for p in problems if p.subject == RIGHTS}
+    if any(p.code == "automation_right_missing" for p in problems):
+        met.add("graph_permission_missing")
+    return [p for p in problems if p.subject == RIGHTS or p.code not in met]
 
 
 def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:

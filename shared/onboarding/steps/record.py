@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from shared.context import Context
+from shared.errors import OutcomeUnknown, Refused
 from shared.models import (
     Facts,
     OnboardingOrder,
@@ -23,7 +24,7 @@ from shared.models import (
     to_json,
 )
 from shared.notifications import TENANT_FAILED, TENANT_ONBOARDED
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended, outcome_of
 from shared.transitions import TenantEvent, next_state
 
 EVENTS = {
@@ -62,24 +63,36 @@ async def run(
     known = await context.records.get(order.tenant_id)
     event = EVENTS[operation.status]
     # A record that is gone, or was closed by an earlier attempt of this step, is opened again.
-    state = next_state(known.state if known else None, TenantEvent.ONBOARDING_STARTED)
+    started = next_state(known.state if known else None, TenantEvent.ONBOARDING_STARTED)
+    refused: StepResult | None = None
+    try:
+        # Announced first: what is kept must not promise more than the operation, and an
+        # announcement that is made twice is known by its id.
+        await context.notifications.publish(
+            TENANT_ONBOARDED if event is TenantEvent.ONBOARDING_PROVEN else TENANT_FAILED,
+            subject=order.tenant_id,
+            data={
+                "tenantId": order.tenant_id,
+                "state": next_state(started, event),
+                "operation": to_json(operation),
+            },
+            id=order.operation_id,
+            time=now,
+        )
+    except (OutcomeUnknown, Refused) as error:
+        refused = outcome_of(error)
+        if event is TenantEvent.ONBOARDING_PROVEN:
+            event = TenantEvent.ONBOARDING_FAILED
     record = _record(known, order, facts, now, proven=event is TenantEvent.ONBOARDING_PROVEN)
-    record = msgspec.structs.replace(record, state=next_state(state, event))
+    record = msgspec.structs.replace(record, state=next_state(started, event))
     same = known is not None and _comparable(known) == _comparable(record)
-    result = ended(
+    result = refused or ended(
         Outcome.PASSED if same else Outcome.CHANGED,
         f"the tenant is {record.state.value}"
         + (", as it was" if same else "; its record was written"),
     )
     await context.records.put(record)
     await context.records.put_operation(_completed(operation, result, context))
-    await context.notifications.publish(
-        TENANT_ONBOARDED if event is TenantEvent.ONBOARDING_PROVEN else TENANT_FAILED,
-        subject=order.tenant_id,
-        data={"tenantId": order.tenant_id, "state": record.state, "operation": to_json(operation)},
-        id=order.operation_id,
-        time=now,
-    )
     return result
 
 
@@ -109,6 +122,7 @@ def _record(
             "manifest": order.manifest,
             "space": order.space,
             "application_name": order.application_name,
+            "repair": order.repair,
         }
     base = known or TenantRecord(
         tenant_id=order.tenant_id,
@@ -139,5 +153,8 @@ def _completed(operation: Operation, result: StepResult, context: Context) -> Op
     completed = msgspec.convert(to_json(operation), Operation)
     step = completed.step("record")
     step.outcome, step.message, step.finished_at = result.outcome, result.message, context.now()
+    step.code, step.remediation = result.code, result.remediation
+    if result.outcome.stops:
+        completed.status = OperationStatus.FAILED
     completed.finished_at = context.now()
     return completed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.context import Context
 from shared.entra.service_principals import ensure_principal
 from shared.models import Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:

@@ -8,11 +8,12 @@ it was made with: microsoft-graph-docs issue 4765).
 
 from __future__ import annotations
 
+from shared.certificates import read_bundle
 from shared.context import Context
 from shared.entra.sign_in import Probe, prove
 from shared.manifest import Manifest, load_manifest
 from shared.models import Facts, Outcome, StepCall, StepResult
-from shared.onboarding.steps.outcome import ended
+from shared.outcomes import ended
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
@@ -30,7 +31,8 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         tenant_id=call.order.tenant_id,
         initial_domain=facts.initial_domain,
         app_id=facts.app_id,
-        pem=await context.vault.pem(facts.certificate),
+        # Of a chain, azure-identity would take the first certificate, whosever it is.
+        pem=read_bundle(await context.vault.pem(facts.certificate), now=context.now()).pem(),
         probes=_probes(manifest, facts),
     )
     return ended(Outcome.PASSED, "; ".join(answer.message for answer in answers))

@@ -26,7 +26,6 @@ from shared.mondoo.upload import (
     Reported,
     exchange,
     finding_id,
-    fixed,
 )
 
 AT = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -42,12 +41,13 @@ def finding(subject: str = "Policy.Read.All", **changes: Any) -> Finding:
         "message": "is declared and not granted",
         "remediation": "Grant admin consent.",
         "not_scanned": "conditional access",
+        "reason": "Declaring is only a request.",
     }
     return Finding(**(whole | changes))
 
 
 def reported(*findings: Finding, fixed_at: datetime | None = None) -> list[Reported]:
-    return [Reported(one, AT - timedelta(days=3), fixed_at) for one in findings]
+    return [Reported(one, AT - timedelta(days=3), AT, fixed_at) for one in findings]
 
 
 @pytest.fixture
@@ -104,7 +104,8 @@ async def test_a_finding_arrives_whole_and_in_the_exchange_format(
             "category": "CATEGORY_SECURITY",
             "severity": {"rating": "SEVERITY_RATING_HIGH"},
             "description": (
-                "is declared and not granted\n\nNot scanned because of it: conditional access"
+                "is declared and not granted\n\nDeclaring is only a request.\n\n"
+                "Not scanned because of it: conditional access"
             ),
             "properties": {
                 "code": "permission_not_granted",
@@ -122,12 +123,12 @@ async def test_a_finding_that_is_gone_is_sent_as_fixed_and_replaces_itself(
 ) -> None:
     await upload.send(space, TENANT, reported(finding(), finding("Device.Read.All")), at=AT)
     later = AT + timedelta(days=1)
-    (gone,) = fixed(TENANT, [finding("Device.Read.All", message="in other words")], [finding()])
-    await upload.send(space, TENANT, reported(gone, fixed_at=later), at=later)
+    gone = reported(finding(message="in other words"), fixed_at=later)
+    await upload.send(space, TENANT, gone, at=later)
     states = {one["details"]["properties"]["subject"]: one for one in in_space(simulators, space)}
     assert states["Policy.Read.All"]["status"] == "STATUS_FIXED"
     assert states["Policy.Read.All"]["remediatedAt"] == "2026-11-25T05:00:00Z"
-    assert "lastSeenAt" not in states["Policy.Read.All"]
+    assert states["Policy.Read.All"]["lastSeenAt"] == "2026-11-24T05:00:00Z"
     assert states["Device.Read.All"]["status"] == "STATUS_AFFECTED"
     assert len(states) == 2
 
@@ -148,9 +149,11 @@ def test_ratings_and_categories_name_every_severity_and_nothing_unknown() -> Non
     assert set(CATEGORIES.values()) <= KNOWN_CATEGORIES
 
 
-def test_an_id_depends_on_tenant_code_and_subject_and_on_nothing_else() -> None:
+def test_an_id_depends_on_the_tenant_and_the_findings_key_and_on_nothing_else() -> None:
     same = finding(message="other", remediation="other", severity=Severity.LOW, not_scanned=None)
     assert finding_id(TENANT, finding()) == finding_id(TENANT, same)
+    keyed = {finding_id(TENANT, finding(name, key="k")) for name in ("old name", "new name")}
+    assert len(keyed) == 1
     others = {
         finding_id(TENANT, finding()),
         finding_id(TENANT[::-1], finding()),
@@ -160,16 +163,10 @@ def test_an_id_depends_on_tenant_code_and_subject_and_on_nothing_else() -> None:
     assert len(others) == 4
 
 
-def test_what_several_earlier_audits_had_is_fixed_once() -> None:
-    before = [finding("a"), finding("b"), finding("a", message="again")]
-    assert [one.subject for one in fixed(TENANT, [finding("b")], before)] == ["a"]
-    assert fixed(TENANT, before, before) == []
-    assert fixed(TENANT, before, []) == []
-
-
 def test_a_finding_without_a_gap_in_the_scan_says_nothing_of_one() -> None:
-    (one,) = reported(finding(not_scanned=None))
-    assert "Not scanned" not in exchange(TENANT, one, at=AT)["details"]["description"]
+    (one,) = reported(finding(not_scanned=None, reason=None))
+    details = exchange(TENANT, one)["details"]
+    assert details["description"] == "is declared and not granted"
 
 
 async def test_without_findings_mondoo_is_not_called(

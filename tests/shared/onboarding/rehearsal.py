@@ -38,12 +38,13 @@ from shared.onboarding.orchestrator import (
     RECORD_ACTIVITY,
     OnboardingStart,
     RecordCall,
+    begun,
     onboard,
 )
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
 from shared.onboarding.steps import STEPS, record, run_step
-from shared.onboarding.steps.outcome import outcome_of
+from shared.outcomes import outcome_of
 from tests.driving import eventually
 
 NAME = "mondoo-ms365"
@@ -157,7 +158,9 @@ class Rehearsal:
         ``before`` holds what happens just before the first attempt of a step, by its name.
         """
         order = await self.order(tenant, **choices)
-        start = json.loads(json.dumps(to_json(OnboardingStart(order=order, waits=waits))))
+        operation = begun(order, self.simulators.clock.now())
+        given = OnboardingStart(operation=operation, order=order, waits=waits)
+        start = json.loads(json.dumps(to_json(given)))
         hooks = dict(before or {})
         clock = self.simulators.clock
         orchestrator = onboard(_Durable(start, clock))
@@ -169,7 +172,7 @@ class Rehearsal:
             else:
                 hook = hooks.pop(task.name.removeprefix("onboard_").replace("_", "-"), None)
                 if hook is not None:
-                    self.simulators.run(hook)
+                    hook()
                 answer = json.loads(json.dumps(await self._activity(task)))
             try:
                 task = orchestrator.send(answer)

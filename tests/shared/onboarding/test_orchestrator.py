@@ -19,10 +19,11 @@ from shared.models import Facts, OnboardingOrder, Outcome, StepResult, WaitPolic
 from shared.onboarding.orchestrator import (
     RECORD_ACTIVITY,
     OnboardingStart,
+    begun,
     onboard,
 )
 from shared.onboarding.steps import STEPS
-from shared.onboarding.steps.outcome import ended, failed, not_yet
+from shared.outcomes import ended, failed, not_yet
 from tests.driving import outcomes, step
 from tests.replay.executor import START, ReplayResult, replay
 
@@ -46,7 +47,11 @@ def run(**special: Activity) -> ReplayResult:
     """Replay with every step passing, but those given by activity name."""
     activities: dict[str, Activity] = {name: always(Outcome.PASSED) for name in ACTIVITIES}
     activities |= special
-    result = replay(HANDLE, to_json(OnboardingStart(order=ORDER, waits=WAITS)), activities)
+    result = replay(
+        HANDLE,
+        to_json(OnboardingStart(operation=begun(ORDER, START), order=ORDER, waits=WAITS)),
+        activities,
+    )
     assert result.error is None
     return result
 

@@ -14,6 +14,7 @@ import pytest
 
 from shared.config import Settings
 from shared.entra.identity import Identity
+from shared.errors import Refused
 from shared.models import (
     CertificateReference,
     Finding,
@@ -26,7 +27,7 @@ from shared.models import (
     TenantRecord,
     operation_id,
 )
-from shared.tenants.records import OPERATIONS_KEPT, TenantRecords, open_records
+from shared.tenants.records import LONGEST_REPORT, OPERATIONS_KEPT, TenantRecords, open_records
 from shared.tenants.sqlite import SqliteRecords
 from shared.tenants.table import TableRecords
 from shared.transitions import TenantState
@@ -220,3 +221,93 @@ async def test_many_tenants_are_written_side_by_side(records: TenantRecords) -> 
     page, after = await records.page(limit=50)
     assert page == sorted(written, key=lambda one: one.tenant_id)
     assert after is None
+
+
+def audited(tenant_id: str, number: int = 0) -> tuple[str, str]:
+    """An audit's operation id, and a document that tells it from others."""
+    return operation_id(tenant_id, START + timedelta(seconds=number)), f'{{"number":{number}}}'
+
+
+async def test_no_report_is_none_and_fails_at_nothing(records: TenantRecords) -> None:
+    tenant = str(uuid4())
+    assert await records.get_report(operation_id(tenant, START)) is None
+    assert await records.reports(tenant, 10) == []
+    assert await records.latest_reports(limit=10) == ([], None)
+
+
+async def test_a_report_comes_back_as_it_was_written(records: TenantRecords) -> None:
+    audit, _ = audited(str(uuid4()))
+    document = 'Söhne \N{SNOWMAN} "quoted" \r\n' * 10_000
+    await records.put_report(audit, document, kept=5)
+    assert await records.get_report(audit) == document
+
+
+async def test_a_report_that_is_written_again_replaces_itself(records: TenantRecords) -> None:
+    tenant = str(uuid4())
+    audit, document = audited(tenant)
+    await records.put_report(audit, "x" * 70_000, kept=5)
+    await records.put_report(audit, document, kept=5)
+    assert await records.reports(tenant, 10) == [document]
+    assert await records.latest_reports(limit=10) == ([document], None)
+
+
+async def test_only_the_newest_reports_of_a_tenant_are_kept(records: TenantRecords) -> None:
+    tenant, other = str(uuid4()), str(uuid4())
+    await records.put_report(*audited(other), kept=3)
+    for number in range(6):
+        await records.put_report(*audited(tenant, number), kept=3)
+    kept = [audited(tenant, number)[1] for number in (5, 4, 3)]
+    assert await records.reports(tenant, 10) == kept
+    assert await records.reports(tenant, 2) == kept[:2]
+    assert await records.get_report(audited(tenant, 2)[0]) is None
+    assert await records.get_report(audited(other)[0]) is not None
+
+
+async def test_fewer_reports_are_kept_from_the_next_one_on_when_the_setting_is_lowered(
+    records: TenantRecords,
+) -> None:
+    tenant = str(uuid4())
+    for number in range(5):
+        await records.put_report(*audited(tenant, number), kept=10)
+    await records.put_report(*audited(tenant, 5), kept=2)
+    assert len(await records.reports(tenant, 10)) == 2
+
+
+async def test_the_latest_report_of_each_tenant_comes_in_pages_ordered_by_tenant(
+    records: TenantRecords,
+) -> None:
+    tenants = sorted(str(uuid4()) for _ in range(5))
+    for number, tenant in enumerate(reversed(tenants)):
+        await records.put_report(*audited(tenant, number), kept=3)
+        await records.put_report(*audited(tenant, number + 100), kept=3)
+    wanted = [audited(tenant, 104 - place)[1] for place, tenant in enumerate(tenants)]
+    seen, after, sizes = list[str](), None, []
+    while True:
+        page, after = await records.latest_reports(after=after, limit=2)
+        seen += page
+        sizes.append(len(page))
+        if after is None:
+            break
+    assert (seen, sizes) == (wanted, [2, 2, 1])
+    assert await records.latest_reports(limit=5) == (wanted, None)
+
+
+async def test_a_report_of_the_longest_length_fits_and_a_longer_one_is_refused(
+    records: TenantRecords,
+) -> None:
+    audit, _ = audited(str(uuid4()))
+    await records.put_report(audit, "x" * LONGEST_REPORT, kept=1)
+    assert len(await records.get_report(audit) or "") == LONGEST_REPORT
+    with pytest.raises(Refused) as caught:
+        await records.put_report(audit, "x" * (LONGEST_REPORT + 1), kept=1)
+    assert caught.value.code == "records_too_large"
+
+
+@pytest.mark.parametrize("identifier", ["", "nonsense", "..", "a' or 'b' eq 'b"])
+async def test_what_is_no_operation_id_names_no_report(
+    records: TenantRecords, identifier: str
+) -> None:
+    await records.put_report(*audited(str(uuid4())), kept=1)
+    assert await records.get_report(identifier) is None
+    with pytest.raises(ValueError, match="not an operation id"):
+        await records.put_report(identifier, "{}", kept=1)

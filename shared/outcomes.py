@@ -80,6 +80,18 @@ def outcome_of(error: OnboardingError) -> StepResult:
     )
 
 
+def look_again(error: OutcomeUnknown) -> NotYet:
+    """For a step that looks before it writes: a write without an answer is no end of it, since the
+    next call sees whether it was made."""
+    return NotYet(
+        error.code,
+        error.message,
+        remediation=error.remediation,
+        tenant_id=error.tenant_id,
+        request_id=error.request_id,
+    )
+
+
 def finding_of(error: Refused, subject: str) -> Finding:
     """A refusal as one finding among others."""
     return Finding(

@@ -1,0 +1,346 @@
+"""A run over all tenants: paged, a bounded number in flight, and stopped before it does harm.
+
+    1. look   every tenant is audited; those whose policy allows changes only rehearse them
+    2. judge  if more than a third of all tenants would be changed, the run stops, says why, and
+              goes on only when it is asked to: a change that wide is rarely what anybody wants
+    3. mend   the tenants that would be changed are audited again, with the changes made
+
+Each audit is an operation of its tenant like any other (`shared.audit.start`), in an instance of
+its own, so the engine keeps it apart from an onboarding; a busy tenant is put off and tried again
+at the end of the pass. The run itself is one instance, ``fleet-audit``, which is why two never
+overlap. It holds only counters, a cursor and ids; it continues as new after a few rounds, so that
+its history stays small however many tenants there are.
+
+A roll-out of a newer manifest is the same run with that list in place of each tenant's own, for the
+tenants that are on another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from shared.audit.history import recall
+from shared.audit.report import AuditStatus
+from shared.audit.start import start_audit
+from shared.context import Context
+from shared.errors import NotYet, RequestError, TenantBusy
+from shared.instances import RUNNING, DurableClient, find_operation
+from shared.models import RepairPolicy, TenantRecord, WaitPolicy, from_json, to_json
+from shared.notifications import AUDIT_STOPPED
+from shared.operations import OrchestrationContext, utc_now
+
+FLEET = "audit_fleet"
+"""The registered name of the orchestrator."""
+
+ADVANCE_ACTIVITY = "audit_fleet_advance"
+INSTANCE = "fleet-audit"
+
+ROUNDS_PER_LIFE = 20
+"""Rounds until the orchestrator continues as new; a round is one activity and one timer."""
+
+TROUBLES = 20
+"""Rounds in a row that may fail for want of the records before the run is given up."""
+
+BUSY_TRIES = 3
+"""How often a busy tenant is tried in one pass before it is left to the next run."""
+
+
+class Pending(Struct, frozen=True, rename="camel"):
+    """An audit that was started and has not ended."""
+
+    tenant_id: str
+    operation_id: str
+
+
+class FleetRun(Struct, rename="camel"):
+    """A run and how far it is: what the orchestrator hands from round to round.
+
+    ``confirmed``: it goes on though more than a third would be changed. ``cursor`` is where the
+    page of tenants begins, ``left`` those of it that were not started yet. Counters count tenants.
+    """
+
+    id: str
+    started_at: datetime
+    phase: Literal["look", "mend", "done", "stopped", "failed"] = "look"
+    confirmed: bool = False
+    manifest: str | None = None
+    cursor: str | None = None
+    listed: bool = False
+    left: list[str] = []
+    pending: list[Pending] = []
+    put_off: list[str] = []
+    tries: int = 1
+    to_mend: list[str] = []
+    tenants: int = 0
+    audited: int = 0
+    clean: int = 0
+    failing: int = 0
+    mended: int = 0
+    busy: int = 0
+    troubles: int = 0
+    notice: str | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self.phase in ("done", "stopped", "failed")
+
+
+class FleetStart(Struct, frozen=True, rename="camel"):
+    """The input of the orchestrator. ``pause``: seconds between rounds."""
+
+    run: FleetRun
+    pause: float
+
+
+class FleetRunning(RequestError):
+    """A run is going on, so another one is not started."""
+
+    status = 409
+
+
+# --- the orchestrator ----------------------------------------------------------------------------
+
+
+class FleetContext(OrchestrationContext, Protocol):
+    """What the fleet's orchestrator needs besides."""
+
+    def continue_as_new(self, input_: Any) -> None: ...
+
+
+def audit_fleet(context: FleetContext) -> Generator[Any, Any, Any]:
+    """Advance the run until it has ended; the output is the `FleetRun` as JSON."""
+    start = from_json(context.get_input(), FleetStart)
+    run = to_json(start.run)
+    for _ in range(ROUNDS_PER_LIFE):
+        run = yield context.call_activity(ADVANCE_ACTIVITY, run)
+        context.set_custom_status(summary(from_json(run, FleetRun)))
+        if from_json(run, FleetRun).ended:
+            return run
+        yield context.create_timer(utc_now(context) + timedelta(seconds=start.pause))
+    context.continue_as_new(to_json(FleetStart(from_json(run, FleetRun), start.pause)))
+    return None
+
+
+def summary(run: FleetRun) -> dict[str, Any]:
+    """The run without its lists of ids, which may be long."""
+    shown: dict[str, Any] = to_json(run)
+    for name in ("left", "pending", "putOff", "toMend", "cursor", "listed", "tries", "troubles"):
+        shown.pop(name, None)
+    shown["inFlight"] = len(run.pending)
+    shown["wouldChange"] = len(run.to_mend)
+    return shown
+
+
+# --- starting and looking ------------------------------------------------------------------------
+
+
+async def start_fleet(
+    client: DurableClient,
+    waits: WaitPolicy,
+    now: datetime,
+    *,
+    confirmed: bool = False,
+    manifest: str | None = None,
+) -> FleetRun:
+    """Start a run.
+
+    Raises:
+        FleetRunning: one is going on.
+        NotYet: ``not_started``, when the durable engine did not take it.
+    """
+    await _refuse_if_running(client)
+    run = FleetRun(
+        id=f"fleet.{now:%Y%m%dT%H%M%S%f}Z", started_at=now, confirmed=confirmed, manifest=manifest
+    )
+    try:
+        await client.start_new(FLEET, INSTANCE, to_json(FleetStart(run, waits.first)))
+    except Exception as error:  # the durable client raises nothing more specific
+        await _refuse_if_running(client)
+        raise NotYet(
+            "not_started",
+            "the durable engine did not take the run",
+            remediation="Send the request again; if it persists, look at the function app's log.",
+        ) from error
+    return run
+
+
+async def _refuse_if_running(client: DurableClient) -> None:
+    status = await client.get_status(INSTANCE, show_input=False)
+    if _name(status) in RUNNING:
+        raise FleetRunning(
+            "fleet_running",
+            "a run over all tenants is still going on",
+            remediation="Look at GET /api/audit, and start another one when it has ended.",
+        )
+
+
+async def newest_run(client: DurableClient) -> dict[str, Any] | None:
+    """The summary of the newest run; None when there was none, or none the engine remembers."""
+    status = await client.get_status(INSTANCE, show_input=False)
+    name = _name(status)
+    if name is None:
+        return None
+    shown: dict[str, Any] = dict(status.custom_status or {"phase": "look"})
+    if name not in RUNNING and name != "Completed":
+        shown["phase"] = "failed"
+        shown["notice"] = "The run was lost. The next one audits all tenants."
+    return shown
+
+
+def _name(status: Any) -> str | None:
+    runtime = getattr(status, "runtime_status", None)
+    return None if runtime is None else str(getattr(runtime, "name", runtime))
+
+
+# --- one round -----------------------------------------------------------------------------------
+
+
+async def advance(context: Context, client: DurableClient, run: FleetRun) -> FleetRun:
+    """One round: see which audits have ended, start the next ones, and judge when all have.
+
+    A round that dies half-way may be repeated: an audit that was started and not noted down makes
+    its tenant busy, so it is put off and started again.
+    """
+    try:
+        await _collect(context, client, run)
+        await _start(context, client, run)
+    except NotYet as error:
+        run.troubles += 1
+        run.notice = error.message
+        if run.troubles >= TROUBLES:
+            await _end(context, run, "failed", f"The run was given up: {error.message}.")
+        return run
+    run.troubles, run.notice = 0, None
+    if run.pending or run.left or not run.listed:
+        return run
+    if run.put_off and run.tries < BUSY_TRIES:
+        run.left, run.put_off, run.tries = run.put_off, [], run.tries + 1
+        return run
+    run.busy += len(run.put_off)
+    run.put_off, run.tries = [], 1
+    await _judge(context, run)
+    return run
+
+
+async def _collect(context: Context, client: DurableClient, run: FleetRun) -> None:
+    """Take the audits that have ended out of those in flight, and count them."""
+    still: list[Pending] = []
+    for pending in run.pending:
+        operation = await find_operation(client, context.records, pending.operation_id)
+        if operation is not None and operation.finished_at is None:
+            still.append(pending)
+            continue
+        report = await recall(context.records, pending.operation_id)
+        if run.phase == "mend":
+            run.mended += 1
+            continue
+        run.audited += 1
+        if report is None or report.status is AuditStatus.FAILED:
+            run.failing += 1
+        elif report.would_change:
+            run.to_mend.append(pending.tenant_id)
+        elif report.status is AuditStatus.CLEAN:
+            run.clean += 1
+    run.pending = still
+
+
+async def _start(context: Context, client: DurableClient, run: FleetRun) -> None:
+    """Start audits until enough are in flight."""
+    free = context.settings.audit_concurrency - len(run.pending)
+    while free > 0:
+        if not run.left and not run.listed:
+            await _list(context, run)
+            continue
+        if not run.left:
+            return
+        tenant_id = run.left[0]
+        record = await context.records.get(tenant_id)
+        if record is not None and _is_due(record, run):
+            try:
+                order = await start_audit(
+                    client,
+                    record,
+                    context.settings.waits,
+                    context.now(),
+                    policy=_policy(record, run),
+                    rehearse=run.phase == "look"
+                    and _policy(record, run) is not RepairPolicy.REPORT,
+                    manifest=run.manifest,
+                )
+            except TenantBusy:
+                run.put_off.append(tenant_id)
+            else:
+                run.pending.append(Pending(tenant_id, order.operation_id))
+                free -= 1
+        run.left.pop(0)
+
+
+async def _list(context: Context, run: FleetRun) -> None:
+    """The next page of tenants; in the mending pass, those that would be changed."""
+    if run.phase == "mend":
+        run.left, run.listed = list(run.to_mend), True
+        return
+    page, after = await context.records.page(
+        after=run.cursor, limit=context.settings.audit_concurrency, state=None
+    )
+    due = [record.tenant_id for record in page if _is_due(record, run)]
+    run.tenants += len(due)
+    run.left += due
+    run.cursor, run.listed = after, after is None
+
+
+def _is_due(record: TenantRecord, run: FleetRun) -> bool:
+    """Whether there is something of ours to audit; in a roll-out, on another list than the new."""
+    if record.app_id is None:
+        return False
+    return run.manifest is None or record.manifest != run.manifest
+
+
+def _policy(record: TenantRecord, run: FleetRun) -> RepairPolicy:
+    """A roll-out grants what the new list wants, which takes at least ``repair``."""
+    if run.manifest is not None and record.repair is RepairPolicy.REPORT:
+        return RepairPolicy.REPAIR
+    return record.repair
+
+
+async def _judge(context: Context, run: FleetRun) -> None:
+    """The end of a pass: stop, go on to mend, or be done."""
+    if run.phase == "mend" or not run.to_mend:
+        await _end(context, run, "done", None)
+        return
+    if len(run.to_mend) > max(1, run.tenants // 3) and not run.confirmed:
+        what = f"POST /api/manifests/{run.manifest}/rollout" if run.manifest else "POST /api/audit"
+        await _end(
+            context,
+            run,
+            "stopped",
+            f"The run stopped before it changed anything: {len(run.to_mend)} of {run.tenants}"
+            f" tenants would be changed, which is more than a third. Look at their reports; if it"
+            f' is right, send {what} with {{"confirm": true}}.',
+        )
+        return
+    run.phase, run.listed = "mend", False
+
+
+async def _end(
+    context: Context,
+    run: FleetRun,
+    phase: Literal["done", "stopped", "failed"],
+    notice: str | None,
+) -> None:
+    if phase == "stopped":
+        for listener in context.audit_listeners:
+            await listener.publish(
+                AUDIT_STOPPED,
+                "fleet",
+                summary(run) | {"notice": notice},
+                id=run.id,
+                time=context.now(),
+            )
+    run.phase, run.notice, run.finished_at = phase, notice, context.now()

@@ -1,0 +1,96 @@
+"""The order of an audit of one tenant, and nothing else: audit, publish, record.
+
+``publish`` and ``record`` run whatever became of the audit, so that a tenant which fails is told of
+and kept. How one step is run, repeated and waited for is in `shared.operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from shared.audit.operation import AuditOrder
+from shared.models import (
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Step,
+    StepResult,
+    WaitPolicy,
+    from_json,
+    to_json,
+)
+from shared.operations import OrchestrationContext, Pace, run_activity, utc_now
+
+AUDIT = "audit"
+"""The registered name of the orchestrator."""
+
+AUDIT_ACTIVITY = "audit_tenant"
+PUBLISH_ACTIVITY = "audit_publish"
+RECORD_ACTIVITY = "audit_record"
+
+
+class AuditStart(Struct, frozen=True, rename="camel"):
+    """The input of the orchestrator; ``operation`` as it is before its first step."""
+
+    operation: Operation
+    order: AuditOrder
+    waits: WaitPolicy
+
+
+class AuditCall(Struct, frozen=True, rename="camel"):
+    """The input of each activity: the order, and the operation so far."""
+
+    order: AuditOrder
+    operation: Operation
+
+
+def begun(order: AuditOrder, started_at: datetime) -> Operation:
+    """The operation as it is before its first step."""
+    return Operation(
+        id=order.operation_id,
+        kind=OperationKind.AUDIT,
+        tenant_id=order.tenant_id,
+        status=OperationStatus.RUNNING,
+        started_at=started_at,
+        steps=[Step(name="audit"), Step(name="publish"), Step(name="record")],
+    )
+
+
+def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
+    """Audit one tenant; the output is the `Operation` as JSON."""
+    start = from_json(context.get_input(), AuditStart)
+    operation, pace = start.operation, Pace.of(start.waits)
+    results = []
+    for name, activity in (("audit", AUDIT_ACTIVITY), ("publish", PUBLISH_ACTIVITY)):
+        call = to_json(AuditCall(start.order, operation))
+        results.append(
+            (
+                yield from run_activity(
+                    context, operation, operation.step(name), activity, call, pace
+                )
+            )
+        )
+    concluded = _status(results)
+    operation.status = concluded
+    call = to_json(AuditCall(start.order, operation))
+    # Until it is written down, the operation is not over for those who follow it.
+    operation.status = OperationStatus.RUNNING
+    result = yield from run_activity(
+        context, operation, operation.step("record"), RECORD_ACTIVITY, call, pace
+    )
+    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
+    operation.finished_at = utc_now(context)
+    context.set_custom_status(to_json(operation))
+    return to_json(operation)
+
+
+def _status(results: list[StepResult]) -> OperationStatus:
+    stopped = [result for result in results if result.outcome.stops]
+    if not stopped:
+        return OperationStatus.SUCCEEDED
+    waited = all(result.wait is not None for result in stopped)
+    return OperationStatus.WAITING if waited else OperationStatus.FAILED

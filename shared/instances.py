@@ -1,0 +1,132 @@
+"""Starting operations, and finding them again.
+
+One orchestration instance for each tenant (``tenant-<id>``): the durable engine itself keeps a
+second operation from starting while one runs. The engine forgets an instance when the next one of
+the tenant starts, so ended operations are found in the tenant records.
+
+The input of every orchestrator that runs an operation holds it under ``operation``, as it is before
+its first step, so that an operation can be shown from the moment it was accepted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from shared.errors import NotYet, TenantBusy
+from shared.models import (
+    Operation,
+    OperationStatus,
+    Outcome,
+    from_json,
+    tenant_of_operation,
+    to_json,
+)
+from shared.tenants.records import TenantRecords
+
+RUNNING = frozenset({"Running", "Pending", "Suspended", "ContinuedAsNew"})
+LOST = frozenset({"Failed", "Terminated", "Canceled"})
+
+
+class DurableClient(Protocol):
+    """The part of the durable client that is used here."""
+
+    async def start_new(
+        self, orchestration_function_name: str, instance_id: str, client_input: Any
+    ) -> str: ...
+    async def get_status(self, instance_id: str, *, show_input: bool = False) -> Any: ...
+
+
+def instance_of(tenant_id: str) -> str:
+    """The instance id of a tenant's operations."""
+    return f"tenant-{tenant_id}"
+
+
+async def start_operation(
+    client: DurableClient, orchestrator: str, tenant_id: str, start: Struct
+) -> None:
+    """Start an orchestrator on a tenant; ``start`` is its input, with an ``operation``.
+
+    Raises:
+        TenantBusy: an operation is running on the tenant, with its id.
+        NotYet: ``not_started``, when the durable engine did not take it.
+    """
+    await _refuse_if_busy(client, tenant_id)
+    try:
+        await client.start_new(orchestrator, instance_of(tenant_id), to_json(start))
+    except Exception as error:  # the durable client raises nothing more specific
+        # Another request may have been faster; the engine then refuses ours.
+        await _refuse_if_busy(client, tenant_id)
+        raise NotYet(
+            "not_started",
+            "the durable engine did not take the operation",
+            remediation="Send the request again; if it persists, look at the function app's log.",
+            tenant_id=tenant_id,
+        ) from error
+
+
+async def find_operation(
+    client: DurableClient, records: TenantRecords, identifier: str
+) -> Operation | None:
+    """An operation by its id: the one the engine holds, or else an ended one from the records."""
+    tenant_id = tenant_of_operation(identifier)
+    if tenant_id is None:
+        return None
+    held = await _held(client, tenant_id)
+    if held is not None and held.id == identifier:
+        return held
+    return await records.get_operation(identifier)
+
+
+async def newest_operation(
+    client: DurableClient, records: TenantRecords, tenant_id: str, recorded: str | None
+) -> Operation | None:
+    """The newest operation of a tenant: the one the engine holds, or else the ``recorded`` one."""
+    held = await _held(client, tenant_id)
+    if held is not None or recorded is None:
+        return held
+    return await records.get_operation(recorded)
+
+
+async def _refuse_if_busy(client: DurableClient, tenant_id: str) -> None:
+    held = await _held(client, tenant_id)
+    if held is not None and held.finished_at is None:
+        raise TenantBusy(tenant_id, held.id)
+
+
+async def _held(client: DurableClient, tenant_id: str) -> Operation | None:
+    """The operation of the tenant's instance; with an end where the instance ended without one."""
+    status = await client.get_status(instance_of(tenant_id), show_input=True)
+    runtime = getattr(status, "runtime_status", None)
+    if runtime is None:
+        return None
+    name = str(getattr(runtime, "name", runtime))
+    if name not in RUNNING | LOST:
+        return from_json(status.output, Operation)
+    if status.custom_status:
+        operation = from_json(status.custom_status, Operation)
+    else:
+        operation = from_json(_plain(status.input_)["operation"], Operation)
+    if name in RUNNING:
+        operation.finished_at = None
+    else:
+        _end(operation, status.last_updated_time, name.lower())
+    return operation
+
+
+def _end(operation: Operation, at: Any, how: str) -> None:
+    operation.status = OperationStatus.FAILED
+    operation.finished_at = at
+    for step in operation.steps:
+        if step.outcome is None and step.started_at is not None:
+            step.outcome = Outcome.UNKNOWN
+            step.code = "operation_lost"
+            step.message = f"the operation ended in this step ({how})"
+            step.remediation = "Send the request again: it goes on where this one stopped."
+
+
+def _plain(value: Any) -> Any:
+    """The input as JSON values: the engine hands it back as text or decoded."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value

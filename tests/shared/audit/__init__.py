@@ -1,0 +1,1 @@
+"""Audits: comparing, repairing, reporting."""
