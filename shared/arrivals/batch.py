@@ -173,12 +173,17 @@ async def advance(context: Context, client: DurableClient, batch_id: str) -> Pro
         closed = msgspec.structs.replace(header, open=False)
         # Somebody may have sent a retry meanwhile; then it has not ended.
         ended = await context.ledger.replace(header_entry, _text(closed)) is not None
-    return Progress(ended, [line for _, line in before] != [line for _, line in after], counts)
+    return Progress(ended, _places(before) != _places(after), counts)
 
 
 def counted(lines: list[Line]) -> dict[str, int]:
     """How many lines are where."""
     return dict(Counter(line.status.value for line in lines))
+
+
+def _places(lines: list[tuple[Entry, Line]]) -> list[tuple[LineStatus, str | None]]:
+    """Where lines are; one more vain attempt is no change, so that the next look comes later."""
+    return [(line.status, line.operation) for _, line in lines]
 
 
 async def _same(entry: Entry, line: Line) -> tuple[Entry, Line]:

@@ -28,6 +28,7 @@ from shared.models import (
     TenantRecord,
 )
 from shared.onboarding.start import start_onboarding
+from shared.tenants.records import OPERATIONS_KEPT
 from shared.transitions import TenantState
 
 
@@ -59,7 +60,8 @@ async def join(
         return Joined(running.id)
     record = await context.records.get(order.tenant_id)
     if record is not None and _as_wanted(record, request, order):
-        return Joined(record.operation_id, ended=True)
+        newest = await newest_onboarding(context, order.tenant_id)
+        return Joined(newest.id if newest else record.operation_id, ended=True)
     if running is not None:
         raise _busy(running)
     try:
@@ -70,6 +72,15 @@ async def join(
             raise _busy(running) from busy
         return Joined(busy.operation_id)
     return Joined(order.operation_id, started=True)
+
+
+async def newest_onboarding(context: Context, tenant_id: str) -> Operation | None:
+    """The newest onboarding of a tenant that has ended; a record names its newest operation, which
+    may be an audit."""
+    for operation in await context.records.operations(tenant_id, OPERATIONS_KEPT):
+        if operation.kind is OperationKind.ONBOARD:
+            return operation
+    return None
 
 
 async def _running(context: Context, client: DurableClient, tenant_id: str) -> Operation | None:

@@ -6,20 +6,20 @@
     failing    something of ours failed; it is delivered again, and the note says why it failed
 
 A note is kept under the event's source and id, so that a repeated delivery finds it. An event that
-is older than the newest operation on its tenant tells nothing new, in whatever order events come.
+is older than the newest onboarding of its tenant tells nothing new, in whatever order events come.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from shared.arrivals.join import Joined, join
+from shared.arrivals.join import Joined, join, newest_onboarding
 from shared.arrivals.tenant_added import Event, read_event
 from shared.context import Context
 from shared.errors import NotFound, NotYet, OnboardingError, OutcomeUnknown, Refused, RequestError
@@ -121,22 +121,11 @@ async def _act(
 ) -> tuple[str, Joined, str | None]:
     request = event.added.request()
     order = await take_order(context, request)
-    record = await context.records.get(order.tenant_id)
-    if record is not None and event.time is not None:
-        begun = _start_of(record.operation_id)
-        if begun is not None and event.time < begun:
-            why = "the event is older than the newest operation on its tenant"
-            return order.tenant_id, Joined(record.operation_id), why
+    newest = await newest_onboarding(context, order.tenant_id)
+    if newest is not None and event.time is not None and event.time < newest.started_at:
+        why = "the event is older than the newest onboarding of its tenant"
+        return order.tenant_id, Joined(newest.id), why
     return order.tenant_id, await join(context, client, request, order), None
-
-
-def _start_of(operation: str) -> datetime | None:
-    """When an operation started, which is in its id."""
-    try:
-        moment = datetime.strptime(operation.rpartition(".")[2], "%Y%m%dT%H%M%S%fZ")
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC)
 
 
 async def _keep(context: Context, key: str, note: Note) -> Note:
