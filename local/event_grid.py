@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -50,8 +51,9 @@ def deliver(client: httpx.Client, event: dict[str, Any]) -> httpx.Response:
     """Deliver one event, as Event Grid does in the schema that the event has."""
     if "specversion" in event:
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
-        return client.post(PATH, json=event, headers=headers)
-    return client.post(PATH, json=[event], headers={"aeg-event-type": "Notification"})
+        return client.post(PATH, content=json.dumps(event), headers=headers)
+    headers = {"Content-Type": "application/json", "aeg-event-type": "Notification"}
+    return client.post(PATH, content=json.dumps([event]), headers=headers)
 
 
 def shake_hands(client: httpx.Client, *, cloud_events: bool) -> httpx.Response:
