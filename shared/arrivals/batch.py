@@ -35,6 +35,9 @@ HEADERS = "batches"
 MOST_ATTEMPTS = 10
 """How often a line is begun before it counts as failed: the service it needs is down."""
 
+TRIES = 5
+"""How often a header is read again because somebody else has written it."""
+
 
 class LineStatus(StrEnum):
     """Where a line is."""
@@ -68,12 +71,17 @@ class Line(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class Header(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A batch. ``open`` until every line has ended; ``cancelled`` keeps new ones from starting."""
+    """A batch. ``open`` until every line has ended; ``cancelled`` keeps new ones from starting.
+
+    ``run`` counts how often it was opened. Each run has an orchestrator of its own: that of the
+    run before may still be about to end when the next one begins.
+    """
 
     id: str
     created_at: datetime
     open: bool = True
     cancelled: bool = False
+    run: int = 1
 
 
 class Progress(Struct, frozen=True, rename="camel"):
@@ -133,10 +141,12 @@ async def retry(context: Context, batch_id: str) -> int:
         NotFound: ``batch_unknown``.
         NotYet: ``batch_busy``.
     """
-    await _change_header(context, batch_id, cancelled=False, reopen=True)
+    await _change_header(context, batch_id, cancelled=False, reopen=False)
     again = [pair for pair in await _lines(context, batch_id) if pair[1].status in TO_RETRY]
     for entry, line in again:
         await _write(context, entry, _queued(line, attempts=0))
+    # Opened last: a look that saw the lines before must not close the batch after.
+    await _change_header(context, batch_id, cancelled=False, reopen=True)
     return len(again)
 
 
@@ -326,16 +336,24 @@ async def _header(context: Context, batch_id: str) -> tuple[Entry, Header]:
 
 
 async def _change_header(context: Context, batch_id: str, *, cancelled: bool, reopen: bool) -> None:
-    entry, header = await _header(context, batch_id)
-    wanted = msgspec.structs.replace(header, cancelled=cancelled, open=reopen or header.open)
-    # Written even when nothing differs: a look that is about to close the batch must notice.
-    if await context.ledger.replace(entry, _text(wanted)) is None:
-        raise NotYet(
-            "batch_busy",
-            f"batch {batch_id} was changed at the same moment",
-            remediation="Send the request again.",
-            retry_after=1,
+    for _ in range(TRIES):
+        entry, header = await _header(context, batch_id)
+        opened = reopen and not header.open
+        wanted = msgspec.structs.replace(
+            header,
+            cancelled=cancelled,
+            open=reopen or header.open,
+            run=header.run + 1 if opened else header.run,
         )
+        # Written even when nothing differs: a look that is about to close the batch must notice.
+        if await context.ledger.replace(entry, _text(wanted)) is not None:
+            return
+    raise NotYet(
+        "batch_busy",
+        f"batch {batch_id} is being changed by others",
+        remediation="Send the request again.",
+        retry_after=1,
+    )
 
 
 async def _lines(context: Context, batch_id: str) -> list[tuple[Entry, Line]]:

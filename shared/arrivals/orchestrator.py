@@ -37,9 +37,10 @@ class BatchContext(OrchestrationContext, Protocol):
 
 
 class BatchRun(Struct, frozen=True, rename="camel"):
-    """The input: the batch, and the first and the longest pause in seconds."""
+    """The input: the batch and which run of it, and the first and longest pause in seconds."""
 
     batch: str
+    run: int
     first: float
     longest: float
 
@@ -69,14 +70,14 @@ def run_batch(context: BatchContext) -> Generator[Any, Any, Any]:
     return None
 
 
-def instance_of_batch(batch_id: str) -> str:
-    """The instance id of a batch."""
-    return f"batch-{batch_id}"
+def instance_of_batch(batch_id: str, run: int) -> str:
+    """The instance id of a run of a batch."""
+    return f"batch-{batch_id}.{run}"
 
 
-async def is_running(client: DurableClient, batch_id: str) -> bool:
-    """Whether the orchestrator of a batch runs."""
-    status = await client.get_status(instance_of_batch(batch_id))
+async def is_running(client: DurableClient, batch_id: str, run: int) -> bool:
+    """Whether the orchestrator of a run works."""
+    status = await client.get_status(instance_of_batch(batch_id, run))
     runtime = getattr(status, "runtime_status", None)
     return str(getattr(runtime, "name", runtime)) in RUNNING
 
@@ -87,12 +88,12 @@ async def keep_running(client: DurableClient, run: BatchRun) -> None:
     Raises:
         NotYet: ``not_started``, when the durable engine did not take it.
     """
-    if await is_running(client, run.batch):
+    if await is_running(client, run.batch, run.run):
         return
     try:
-        await client.start_new(RUN_BATCH, instance_of_batch(run.batch), to_json(run))
+        await client.start_new(RUN_BATCH, instance_of_batch(run.batch, run.run), to_json(run))
     except Exception as error:  # the durable client raises nothing more specific
-        if await is_running(client, run.batch):
+        if await is_running(client, run.batch, run.run):
             return  # somebody was faster
         raise NotYet(
             "not_started",

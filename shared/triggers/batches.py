@@ -79,7 +79,7 @@ def batch_functions(context: Context) -> df.Blueprint:
     ) -> func.HttpResponse:
         found = read_lines(req.get_body(), req.headers.get("content-type", ""))
         header, lines = await batch.open_batch(context, found)
-        await keep_running(client, _run(context, header.id))
+        await keep_running(client, _run(context, header))
         return _accepted(_view(header, lines, running=True))
 
     @blueprint.function_name("get_batch")
@@ -90,7 +90,7 @@ def batch_functions(context: Context) -> df.Blueprint:
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
         header, lines = await batch.read_batch(context, req.route_params["id"])
-        running = header.open and await is_running(client, header.id)
+        running = header.open and await is_running(client, header.id, header.run)
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if running else {}
         return json_response(_view(header, lines, running=running), headers=headers)
 
@@ -121,7 +121,7 @@ def batch_functions(context: Context) -> df.Blueprint:
     @blueprint.durable_client_input(client_name="client")
     async def wake_batches(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
         for header in await batch.open_batches(context):
-            await keep_running(client, _run(context, header.id))
+            await keep_running(client, _run(context, header))
 
     @blueprint.orchestration_trigger(context_name="context", orchestration=RUN_BATCH)
     def run_the_batch(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
@@ -136,15 +136,15 @@ def batch_functions(context: Context) -> df.Blueprint:
     async def _shown(client: Any, identifier: str) -> func.HttpResponse:
         header, lines = await batch.read_batch(context, identifier)
         if header.open:
-            await keep_running(client, _run(context, identifier))
+            await keep_running(client, _run(context, header))
         return _accepted(_view(header, lines, running=header.open))
 
     return blueprint
 
 
-def _run(context: Context, identifier: str) -> BatchRun:
+def _run(context: Context, header: Header) -> BatchRun:
     waits = context.settings.waits
-    return BatchRun(batch=identifier, first=waits.first, longest=waits.longest)
+    return BatchRun(batch=header.id, run=header.run, first=waits.first, longest=waits.longest)
 
 
 def _accepted(view: BatchView) -> func.HttpResponse:

@@ -15,7 +15,7 @@ from shared.arrivals.orchestrator import (
 )
 from tests.replay.executor import replay
 
-INPUT = {"batch": "b1", "first": 1.0, "longest": 8.0}
+INPUT = {"batch": "b1", "run": 1, "first": 1.0, "longest": 8.0}
 
 
 def run(answers: list[Any]) -> Any:
