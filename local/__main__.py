@@ -1,4 +1,4 @@
-"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run."""
+"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run, schema-diff."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def main() -> int:
             from local.run import run
 
             return run()
+        case ["schema-diff"]:
+            from local.schema_diff import schema_diff
+
+            return schema_diff()
     print(__doc__, file=sys.stderr)
     return 2
 

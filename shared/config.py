@@ -25,6 +25,7 @@ from shared.models import (
     Guid,
     PolicyMrn,
     RepairPolicy,
+    ScopeMrn,
     SpaceMrn,
     WaitPolicy,
 )
@@ -41,6 +42,13 @@ class IdentityKind(StrEnum):
     FEDERATED = "federated"
     CERTIFICATE = "certificate"
     AZURE_CLI = "azure-cli"
+
+
+class MondooLogin(StrEnum):
+    """Who we are towards Mondoo; see `shared.mondoo.account` and `shared.mondoo.keyless`."""
+
+    SERVICE_ACCOUNT = "service-account"
+    KEYLESS = "keyless"
 
 
 class AuditNotify(StrEnum):
@@ -62,13 +70,18 @@ class Settings:
     onboarding_client_id: str | None
     onboarding_certificate: str | None
     key_vault_url: str
+    mondoo_login: MondooLogin
     mondoo_service_account: str
+    mondoo_api_endpoint: str | None
+    mondoo_keyless_scope: str | None
     mondoo_space: str | None
     mondoo_policies: tuple[str, ...]
     tenant_records: str
     manifest: str
     application_name: str
     certificate_validity_days: int
+    rotation_before_days: int
+    rotation_overlap_hours: float
     waits: WaitPolicy
     batch_in_flight: int
     consent_redirect_url: str | None
@@ -111,6 +124,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ONBOARDING_CERTIFICATE", "its certificate in the vault; `certificate` needs it"),
     Setting("KEY_VAULT_URL", "vault that holds the tenants' certificates (required)"),
     Setting(
+        "MONDOO_LOGIN",
+        "who we are towards Mondoo: `service-account` (from the vault), `keyless` (the managed"
+        " identity's token, exchanged)",
+        "service-account",
+    ),
+    Setting("MONDOO_API_ENDPOINT", "base URL of Mondoo's API; `keyless` needs it"),
+    Setting(
+        "MONDOO_KEYLESS_SCOPE",
+        "MRN of the space or organization that trusts the managed identity; `keyless` needs it",
+    ),
+    Setting(
         "MONDOO_SERVICE_ACCOUNT",
         "vault secret with the Mondoo service account (JSON, plain or base64)",
         "mondoo-service-account",
@@ -124,6 +148,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MANIFEST", "permission manifest for requests that name none", DEFAULT_MANIFEST),
     Setting("APPLICATION_NAME", "name of the application made in each tenant", "mondoo-ms365"),
     Setting("CERTIFICATE_VALIDITY_DAYS", "longest life of a certificate, 1 to 730 days", "365"),
+    Setting(
+        "ROTATION_BEFORE_DAYS",
+        "days before its end that a certificate is rotated, or in its last third if that is later",
+        "30",
+    ),
+    Setting(
+        "ROTATION_OVERLAP_HOURS",
+        "hours that the old certificate stays registered beside the new one, 0 to 720",
+        "24",
+    ),
     Setting("POLL_FIRST_SECONDS", "first pause between attempts, doubled each time", "5"),
     Setting("POLL_LONGEST_SECONDS", "longest pause between attempts", "60"),
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
@@ -186,6 +220,8 @@ class _Reader:
         identity = self._choice("IDENTITY", {kind.value: kind for kind in IdentityKind})
         federated = identity in (IdentityKind.FEDERATED, IdentityKind.CERTIFICATE)
         ours = identity is not None and identity is not IdentityKind.AZURE_CLI
+        login = self._choice("MONDOO_LOGIN", {kind.value: kind for kind in MondooLogin})
+        keyless = login is MondooLogin.KEYLESS and "MONDOO_LOGIN"
         policies = self._read("MONDOO_POLICIES") or ""
         settings = Settings(
             cloud=self._cloud(),
@@ -205,6 +241,9 @@ class _Reader:
                 needed_by=identity is IdentityKind.CERTIFICATE and "IDENTITY",
             ),
             key_vault_url=self._url("KEY_VAULT_URL", required=True) or "",
+            mondoo_login=login or MondooLogin.SERVICE_ACCOUNT,
+            mondoo_api_endpoint=self._url("MONDOO_API_ENDPOINT", needed_by=keyless),
+            mondoo_keyless_scope=self._typed("MONDOO_KEYLESS_SCOPE", ScopeMrn, needed_by=keyless),
             mondoo_service_account=self._vault_name("MONDOO_SERVICE_ACCOUNT") or "",
             mondoo_space=self._typed("MONDOO_SPACE_MRN", SpaceMrn),
             mondoo_policies=tuple(
@@ -217,6 +256,8 @@ class _Reader:
             certificate_validity_days=int(
                 self._number("CERTIFICATE_VALIDITY_DAYS", 1, LONGEST_CERTIFICATE_DAYS, whole=True)
             ),
+            rotation_before_days=int(self._number("ROTATION_BEFORE_DAYS", 1, 365, whole=True)),
+            rotation_overlap_hours=self._number("ROTATION_OVERLAP_HOURS", 0, 720),
             waits=WaitPolicy(
                 first=self._number("POLL_FIRST_SECONDS", 0.01, 300),
                 longest=self._number("POLL_LONGEST_SECONDS", 0.01, 600),
@@ -303,8 +344,10 @@ class _Reader:
             self._problems.append(f"{name} is not a file: {value[:200]!r}")
         return path
 
-    def _url(self, name: str, *, required: bool = False) -> str | None:
-        value = self._read(name, required=required)
+    def _url(
+        self, name: str, *, required: bool = False, needed_by: str | bool = False
+    ) -> str | None:
+        value = self._read(name, required=required, needed_by=needed_by)
         if value is None:
             return None
         if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?", value):

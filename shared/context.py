@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from shared.config import Settings
+from shared.config import MondooLogin, Settings
 from shared.entra.identity import Identity
 from shared.ledger.entries import Ledger, open_ledger
 from shared.mondoo.client import MondooClient
+from shared.mondoo.keyless import RENEW_AFTER, KeylessLogin
 from shared.mondoo.upload import FindingsUpload
 from shared.notifications import Notifications, open_notifications
 from shared.tenants.records import TenantRecords, open_records
@@ -62,8 +63,15 @@ class Context:
 
     @cached_property
     def mondoo(self) -> MondooClient:
-        """Mondoo's API, as the service account in the vault."""
+        """Mondoo's API, as the service account in the vault or as one that lives for a while."""
+        if self.settings.mondoo_login is MondooLogin.KEYLESS:
+            return MondooClient(self.settings, self.mondoo_keyless.account, lifetime=RENEW_AFTER)
         return MondooClient(self.settings, self._mondoo_account)
+
+    @cached_property
+    def mondoo_keyless(self) -> KeylessLogin:
+        """The exchange of the managed identity's token for a service account of Mondoo."""
+        return KeylessLogin(self.settings, self._federation_token)
 
     @cached_property
     def records(self) -> TenantRecords:
@@ -123,6 +131,7 @@ class Context:
             "ledger",
             "records",
             "mondoo",
+            "mondoo_keyless",
             "vault",
             "identity",
             "http",
@@ -132,6 +141,10 @@ class Context:
 
     async def _onboarding_certificate(self) -> str:
         return await self.vault.secret(self.settings.onboarding_certificate or "")
+
+    async def _federation_token(self) -> str:
+        scope = f"{self.settings.cloud.federation_audience}/.default"
+        return (await self.identity.own_credential().get_token(scope)).token
 
     async def _webhook_secret(self) -> str:
         return await self.vault.secret(self.settings.audit_webhook_secret or "")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from shared.transitions import TenantState
+from shared.transitions import RotationState, TenantState
 
 MARK = "managed-by:mondoo-onboarding"
 """The tag that says an object is ours. Nothing without it is ever changed or removed."""
@@ -45,6 +45,8 @@ class OperationKind(StrEnum):
     """What an operation does to a tenant."""
 
     ONBOARD = "onboard"
+    ROTATE = "rotate"
+    OFFBOARD = "offboard"
     PLAN = "plan"  # onboarding without a write
     AUDIT = "audit"
 
@@ -67,6 +69,13 @@ class Severity(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
     INFO = "info"
+
+
+class PolicyAction(StrEnum):
+    """What a policy does in a Mondoo space."""
+
+    ACTIVE = "active"
+    PREVIEW = "preview"  # shown, and counts nothing
 
 
 class RepairPolicy(StrEnum):
@@ -95,8 +104,49 @@ class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     key: str | None = None
 
 
+class CoverageState(StrEnum):
+    """How much of a service the scan saw."""
+
+    SCANNED = "scanned"
+    PARTLY = "partly"
+    NOT_SCANNED = "not-scanned"
+
+
+class CauseKind(StrEnum):
+    """What keeps a service, or a part of it, from being scanned."""
+
+    PERMISSION = "permission"
+    ROLE = "role"
+    LICENCE = "licence"
+    CREDENTIAL = "credential"
+    APPLICATION = "application"  # disabled, deleted or blocked
+    OTHER = "other"
+
+
+class CoverageCause(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Why a service is not scanned in full; a finding of the same ``code`` holds the remedy.
+
+    ``subjects`` names the permissions, the role or the resource.
+    """
+
+    kind: CauseKind
+    code: str
+    message: str
+    subjects: list[str] = []
+
+
+class ServiceCoverage(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams`` or
+    ``intune``; without causes it is all of it."""
+
+    service: str
+    state: CoverageState
+    causes: list[CoverageCause] = []
+
+
 class Step(Struct, omit_defaults=True, rename="camel"):
-    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls."""
+    """One step of an operation. ``outcome`` is absent until it ended; ``attempts`` counts calls;
+    ``coverage`` is what the first scan says of each service."""
 
     name: str
     outcome: Outcome | None = None
@@ -104,6 +154,7 @@ class Step(Struct, omit_defaults=True, rename="camel"):
     code: str | None = None
     remediation: str | None = None
     findings: list[Finding] = []
+    coverage: list[ServiceCoverage] = []
     started_at: datetime | None = None
     finished_at: datetime | None = None
     attempts: int = 0
@@ -169,6 +220,13 @@ SpaceName = Annotated[
         description="Name of a Mondoo space: 4 to 29 letters, digits, spaces, - ' or _",
     ),
 ]
+ScopeMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//captain\.api\.mondoo\.app/(spaces|organizations)/[a-z0-9_-]{4,64}$",
+        description="MRN of a Mondoo space or organization",
+    ),
+]
 PolicyMrn = Annotated[
     str,
     Meta(
@@ -200,13 +258,31 @@ class NewSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     name: SpaceName | None = None
 
 
+VaultName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z-]{1,127}$",
+        description="Name of a certificate in Key Vault: letters, digits and hyphens",
+    ),
+]
+
+
+class CertificateChoice(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A certificate that is in Key Vault already: the vault (its name or its address; the one of
+    the settings, which is also what leaving it out means) and the certificate's name."""
+
+    name: VaultName
+    vault: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType = UNSET
+
+
 class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The body of ``POST /api/tenants`` and ``POST /api/plan``.
 
     ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
-    taken over; without it such an application is only reported. ``repair`` is what audits may put
-    right by themselves later. Fields that are left out take their value from the settings.
+    taken over; without it such an application is only reported. ``policySearch`` chooses policies
+    by words instead of, or besides, MRNs. ``repair`` is what audits may put right by themselves
+    later. Fields that are left out take their value from the settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -214,7 +290,10 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     manifest: Annotated[str, Meta(max_length=60)] | UnsetType = UNSET
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
+    policy_search: Annotated[str, Meta(min_length=2, max_length=100)] | UnsetType = UNSET
+    policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: Guid | UnsetType = UNSET
+    certificate: CertificateChoice | UnsetType = UNSET
     repair: RepairPolicy | UnsetType = UNSET
 
 
@@ -222,6 +301,8 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A request with every choice made: what the orchestrator and each step are given.
 
     ``new_space`` is there when ``space`` is to be made, unless it exists by then.
+    ``certificate`` names one in the vault that is the administrator's own: it is used as it is, and
+    neither renewed nor removed by us.
     """
 
     operation_id: str
@@ -230,8 +311,11 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     manifest: str
     application_name: str
     policies: list[str]
+    policy_search: str | None = None
+    policy_action: PolicyAction = PolicyAction.ACTIVE
     adopt: str | None = None
     new_space: NewSpace | None = None
+    certificate: str | None = None
     repair: RepairPolicy = RepairPolicy.REPORT
 
 
@@ -318,7 +402,9 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     scan_before: datetime | None = None
     scanned_at: datetime | None = None
     asset: str | None = None
+    grade: str | None = None
     console: str | None = None
+    coverage: list[ServiceCoverage] = []
 
 
 class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -331,6 +417,7 @@ class StepResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
     code: str | None = None
     remediation: str | None = None
     findings: list[Finding] = []
+    coverage: list[ServiceCoverage] = []
     facts: dict[str, Any] = {}
     wait: float | None = None
 
@@ -343,13 +430,82 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
     changed: bool = False
 
 
+class Rotation(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The rotation of a tenant's certificate, as far as it has come; references only.
+
+    ``overlap_until``: when the old certificate may go, once Mondoo has scanned with the new one.
+    """
+
+    state: RotationState
+    operation_id: str
+    changed_at: datetime
+    old: CertificateReference
+    new: CertificateReference | None = None
+    overlap_until: datetime | None = None
+
+
+# --- receipts ------------------------------------------------------------------------------------
+
+
+class ObjectKind(StrEnum):
+    """What an onboarding makes, in the order in which an offboarding removes it."""
+
+    INTEGRATION = "integration"
+    DIRECTORY_ROLE = "directory-role"
+    PERMISSION = "permission"
+    SERVICE_PRINCIPAL = "service-principal"
+    APPLICATION = "application"
+    CERTIFICATE = "certificate"
+
+
+class Fate(StrEnum):
+    """What became of an object. Only `PRESENT` and `UNKNOWN` keep a tenant from being offboarded.
+
+    `PRESENT`: it was there when last looked at. `REMOVED`: it was there, and was read back as gone.
+    `ABSENT`: it was gone before. `KEPT`: it is not ours to remove.
+    """
+
+    PRESENT = "present"
+    REMOVED = "removed"
+    ABSENT = "absent"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+
+
+class ReceiptEntry(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One object of a receipt. ``message`` says why, where it was not simply removed;
+    ``recoverable_until`` is when a soft-deleted object goes for good."""
+
+    kind: ObjectKind
+    id: str
+    name: str
+    fate: Fate
+    checked_at: datetime
+    message: str | None = None
+    recoverable_until: datetime | None = None
+
+
+class Receipt(Struct, frozen=True, rename="camel"):
+    """What an offboarding left behind. ``complete``: nothing of ours is there, as far as it can
+    be known; ``purged``: it was asked to delete for good, not softly."""
+
+    operation_id: str
+    tenant_id: str
+    made_at: datetime
+    purged: bool
+    complete: bool
+    entries: list[ReceiptEntry]
+
+
 # --- records -------------------------------------------------------------------------------------
 
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven; ``repair`` what audits may put
-    right; ``audit_status`` how it stood at the newest audit."""
+    the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
+    with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
+    put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
+    offboarding; ``rotation`` its newest one, ended or not."""
 
     tenant_id: str
     state: TenantState
@@ -366,11 +522,16 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     certificate: CertificateReference | None = None
     integration: str | None = None
     console: str | None = None
+    asset: str | None = None
+    grade: str | None = None
+    coverage: list[ServiceCoverage] = []
     onboarded_at: datetime | None = None
     scanned_at: datetime | None = None
     repair: RepairPolicy = RepairPolicy.REPORT
     audited_at: datetime | None = None
     audit_status: str | None = None
+    receipt: Receipt | None = None
+    rotation: Rotation | None = None
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from shared.custom_status import status_of
 from shared.models import Operation, Outcome, Step, StepResult, WaitPolicy, from_json, to_json
 
 LONGEST_MESSAGE = 700
@@ -75,7 +76,7 @@ def run_activity(
     pause = pace.first
     while True:
         step.attempts += 1
-        context.set_custom_status(to_json(operation))
+        context.set_custom_status(status_of(operation))
         try:
             answer = yield context.call_activity(activity, call)
         except Exception as error:  # noqa: BLE001 - the SDK raises a bare one for any failure
@@ -89,12 +90,12 @@ def run_activity(
             if result.wait is not None:
                 result = _exhausted(result, pace)
             fill(step, result, utc_now(context))
-            context.set_custom_status(to_json(operation))
+            context.set_custom_status(status_of(operation))
             return result
         if "facts" in call:
             call = call | {"facts": call["facts"] | learned}
         step.message, step.code = result.message[:LONGEST_MESSAGE], result.code
-        context.set_custom_status(to_json(operation))
+        context.set_custom_status(status_of(operation))
         wait = min(max(result.wait, pause), left)
         yield context.create_timer(utc_now(context) + timedelta(seconds=wait))
         pause = min(pause * 2, pace.longest)
@@ -107,6 +108,7 @@ def fill(step: Step, result: StepResult, now: datetime) -> None:
     step.code = result.code
     step.remediation = result.remediation
     step.findings = result.findings
+    step.coverage = result.coverage
     step.finished_at = now
 
 

@@ -8,6 +8,7 @@ the input ends the product stops as it should.
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import subprocess
 import sys
@@ -116,7 +117,13 @@ def _answer(host: FunctionsHost) -> dict[str, Any]:
 
 def _serve() -> None:
     settings = json.loads(sys.stdin.readline())
-    with FunctionsHost(APP_FILE, settings, on_stop=lambda app: app.context.aclose()) as host:
+    with FunctionsHost(
+        APP_FILE,
+        settings,
+        # In the cloud the log leaves the process; here it would be what fills its memory.
+        log_level=logging.WARNING,
+        on_stop=lambda app: app.context.aclose(),
+    ) as host:
         print(json.dumps({"url": host.url}), flush=True)
         for _ in sys.stdin:
             print(json.dumps(_answer(host)), flush=True)

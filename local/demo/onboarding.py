@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from local.demo.stage import Stage
 from local.samples import Sample
@@ -49,11 +50,25 @@ def _onboard(stage: Stage, sample: Sample) -> Ending:
         )
         for service in SERVICES
     }
+    _coverage(operation)
     if operation["status"] != sample.status:
         wrong: str | None = f"ended {operation['status']} instead of {sample.status}"
     else:
         wrong = sample.holds(operation)
     return Ending(sample, operation["status"], requests, seconds, wrong)
+
+
+def _coverage(operation: dict[str, Any]) -> None:
+    """What the first scan covers of each service, and why not more."""
+    stated = next(s.get("coverage", []) for s in operation["steps"] if s["name"] == "first-scan")
+    print("  coverage:" + ("" if stated else " none, since no scan was made"))
+    for service in stated:
+        reasons = "; ".join(
+            f"{cause['kind']}: {', '.join(cause.get('subjects', [])) or cause['message']}"
+            f" ({cause['code']})"
+            for cause in service.get("causes", [])
+        )
+        print(f"    {service['service']:<11} {service['state']:<12} {reasons}".rstrip())
 
 
 def _table(endings: list[Ending]) -> None:

@@ -1,4 +1,4 @@
-"""Keeps what the app and the host log, at every level, while the host runs."""
+"""Keeps what the app and the host log while the host runs; at every level, unless told less."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ class LogCapture(logging.Handler):
     _listening = 0
     _level_before = logging.WARNING
 
-    def __init__(self, print_level: int | None = None) -> None:
-        super().__init__(logging.DEBUG)
+    def __init__(self, print_level: int | None = None, level: int = logging.DEBUG) -> None:
+        super().__init__(level)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._records: deque[logging.LogRecord] = deque(maxlen=CAPACITY)
         self._print_level = print_level
 
     def install(self) -> None:
-        """Begin to listen; the root logger lets everything through while anybody does."""
+        """Begin to listen; the root logger lets through what anybody listens for."""
         if not LogCapture._listening:
             LogCapture._level_before = logging.root.level
-            logging.root.setLevel(logging.DEBUG)
+            logging.root.setLevel(self.level)
+        logging.root.setLevel(min(logging.root.level, self.level))
         LogCapture._listening += 1
         logging.root.addHandler(self)
 

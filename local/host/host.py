@@ -66,6 +66,7 @@ class FunctionsHost:
         auth: ask for keys (see `keys`), as in the cloud; without, as `func start` does.
         timers: run timer functions on their schedule. They can always be run by hand.
         print_level: print log records of this level and above to stderr.
+        log_level: keep log records of this level and above.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class FunctionsHost:
         auth: bool = False,
         timers: bool = False,
         print_level: int | None = None,
+        log_level: int = logging.DEBUG,
         on_stop: Callable[[ModuleType], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._on_stop = on_stop
@@ -95,7 +97,7 @@ class FunctionsHost:
         self._api: DurableApi
         self._queue_signals: dict[str, asyncio.Event] = {}
         self._running = contextlib.ExitStack()
-        self.logs = LogCapture(print_level)
+        self.logs = LogCapture(print_level, log_level)
         #: the loaded script, once started
         self.module: ModuleType
         self.url = ""

@@ -25,6 +25,7 @@ from shared.models import (
     OnboardingRequest,
     Operation,
     OperationKind,
+    PolicyAction,
     TenantRecord,
 )
 from shared.onboarding.start import start_onboarding
@@ -98,11 +99,14 @@ def _busy(running: Operation) -> NotYet:
 
 
 def _as_wanted(record: TenantRecord, request: OnboardingRequest, order: OnboardingOrder) -> bool:
-    """Whether the tenant is onboarded the way the request wants. Which policies were activated is
-    not in the record, so a request that names some is carried out."""
+    """Whether the tenant is onboarded the way the request wants. A request that names policies or a
+    certificate of its own is carried out: what was assigned is not in the record."""
     return (
         record.state is TenantState.ONBOARDED
         and request.policies is UNSET
+        and request.policy_search is UNSET
+        and request.policy_action is PolicyAction.ACTIVE
+        and request.certificate is UNSET
         and (record.space, record.manifest, record.application_name)
         == (order.space, order.manifest, order.application_name)
     )

@@ -259,7 +259,11 @@ async def _label(
         if error.code != "mondoo_not_found":
             raise
         return None  # a finding of the report
-    pem = read_bundle(await context.vault.pem(record.certificate), now=context.now()).pem()
+    bundle = read_bundle(
+        await context.vault.pem(record.certificate),
+        now=context.now(),
+        proven=record.certificate.thumbprint,
+    )
     labels = audit_labels(
         status=report.status.value,
         at=report.finished_at,
@@ -272,7 +276,7 @@ async def _label(
         context.mondoo,
         integration,
         name=integration.name,
-        pem=pem,
+        pem=bundle.pem(),
         labels=with_audit_labels(integration.labels, labels),
     )
     return "the integration was labelled"

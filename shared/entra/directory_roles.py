@@ -72,14 +72,18 @@ async def list_assignments(graph: GraphClient, principal_id: str) -> list[RoleAs
     return [assignment_from_graph(item) for item in items]
 
 
+async def is_assigned(graph: GraphClient, principal_id: str, template_id: str) -> bool:
+    """Whether the principal holds a role for the whole tenant."""
+    return await _holds(graph, await list_assignments(graph, principal_id), template_id)
+
+
 async def assign(graph: GraphClient, principal_id: str, template_id: str) -> bool:
     """Assign a role for the whole tenant unless it is, and read it back; whether it was made.
 
     Raises:
         NotYet: the principal has not replicated, or the assignment is not listed yet.
     """
-    before = await list_assignments(graph, principal_id)
-    if await _holds(graph, before, template_id):
+    if await is_assigned(graph, principal_id, template_id):
         return False
     made = True
     try:
@@ -98,7 +102,7 @@ async def assign(graph: GraphClient, principal_id: str, template_id: str) -> boo
         )
     except AlreadyExists:
         made = False
-    if not await _holds(graph, await list_assignments(graph, principal_id), template_id):
+    if not await is_assigned(graph, principal_id, template_id):
         raise NotYet(
             "role_not_listed",
             f"directory role {template_id} was assigned to principal {principal_id} in tenant"

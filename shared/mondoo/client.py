@@ -9,9 +9,10 @@ or when its caller says that doing it twice does no harm; triggering a scan is a
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
@@ -37,17 +38,32 @@ USER_AGENT = "mondoo-m365-onboarding"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds."""
 
+LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+"""Audits of many tenants share the connections; those above the limit take a handshake each."""
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class MondooClient:
     """Mondoo's API as a service account. ``account`` reads the account's JSON (from the vault); it
-    is read once, and again after Mondoo did not accept it."""
+    is read once, and again after Mondoo did not accept it.
 
-    def __init__(self, settings: Settings, account: Callable[[], Awaitable[str]]) -> None:
+    ``lifetime`` is for accounts that do not last (keyless login): one is replaced when it is that
+    old, and a request that Mondoo did not accept any more is sent once again with a new one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        account: Callable[[], Awaitable[str]],
+        *,
+        lifetime: timedelta | None = None,
+    ) -> None:
         self._settings = settings
         self._read_account = account
+        self._lifetime = lifetime
         self._account: ServiceAccount | None = None
+        self._account_since = 0.0
 
     @property
     def endpoint(self) -> str:
@@ -58,9 +74,14 @@ class MondooClient:
 
     async def account(self) -> ServiceAccount:
         """Who we are. Raises what `read_account` and the reading of the vault raise."""
-        if self._account is None:
+        if self._account is None or self._is_old():
             self._account = read_account(await self._read_account())
+            self._account_since = time.monotonic()
         return self._account
+
+    def _is_old(self) -> bool:
+        age = time.monotonic() - self._account_since
+        return self._lifetime is not None and age >= self._lifetime.total_seconds()
 
     async def ping(self) -> str:
         """Ask who we are; returns our MRN as Mondoo sees it."""
@@ -82,9 +103,8 @@ class MondooClient:
         if repeatable is None:
             repeatable = re.search(r"^mutation\b", text, re.MULTILINE) is None
         request = Request(document.replace("_", " "), repeatable)
-        account = await self.account()
         content = {"query": text, "variables": variables}
-        response = await self._post(account, "query", content, request)
+        response = await self._ask("query", content, request)
         request = replace(request, request_id=response.headers.get("x-request-id"))
         error, body = _judged(response, request)
         if error is None:
@@ -102,8 +122,7 @@ class MondooClient:
             Refused: as `execute`.
         """
         request = Request(what, repeatable=True)
-        account = await self.account()
-        response = await self._post(account, method, message, request)
+        response = await self._ask(method, message, request)
         request = replace(request, request_id=response.headers.get("x-request-id"))
         if response.status_code != 200:
             error = rpc_error(
@@ -123,6 +142,15 @@ class MondooClient:
         """Close the connections."""
         if "_http" in self.__dict__:
             await self.__dict__.pop("_http").aclose()
+
+    async def _ask(self, path: str, content: Mapping[str, Any], request: Request) -> httpx.Response:
+        """Send a request; once more if an account that does not last was not accepted."""
+        response = await self._post(await self.account(), path, content, request)
+        if self._lifetime is not None and _unauthenticated(response, request):
+            # Nothing was done, so that sending it again does no harm whatever it is.
+            self._account = None
+            response = await self._post(await self.account(), path, content, request)
+        return response
 
     async def _post(
         self,
@@ -160,8 +188,16 @@ class MondooClient:
         return httpx.AsyncClient(
             verify=client_context(self._settings),
             timeout=TIMEOUT,
+            limits=LIMITS,
             headers={"User-Agent": USER_AGENT},
         )
+
+
+def _unauthenticated(response: httpx.Response, request: Request) -> bool:
+    if response.status_code != 200:
+        return response.status_code == 401
+    error, _ = _judged(response, request)
+    return error is not None and error.code == "mondoo_unauthenticated"
 
 
 def _judged(

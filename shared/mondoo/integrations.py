@@ -48,7 +48,8 @@ class Integration:
     """An integration as Mondoo shows it.
 
     ``status`` is Mondoo's own word (ACTIVE, ERROR, WARNING, WAITING_FOR_SETUP, …; others may
-    come). Times are UTC and None until they happened. Ids are lower-case.
+    come). Times are UTC and None until they happened. Ids are lower-case. ``keyless``: it signs in
+    by federation, without a certificate.
     """
 
     mrn: str
@@ -56,6 +57,7 @@ class Integration:
     status: str
     tenant_id: str
     client_id: str
+    keyless: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     created: datetime | None = None
@@ -78,6 +80,13 @@ async def find(
     found = [_integration(shown) for shown in answer["listClientIntegrations"]["integrations"]]
     wanted = (tenant_id.lower(), app_id.lower())
     return [one for one in found if (one.tenant_id, one.client_id) == wanted]
+
+
+async def of_tenant(client: MondooClient, space: str, tenant_id: str) -> list[Integration]:
+    """All integrations of a tenant in a space, whatever application they sign in with."""
+    answer = await client.execute("list_integrations", {"scope": space})
+    found = [_integration(shown) for shown in answer["listClientIntegrations"]["integrations"]]
+    return [one for one in found if one.tenant_id == tenant_id.lower()]
 
 
 async def read(client: MondooClient, mrn: str) -> Integration:
@@ -138,6 +147,15 @@ async def update(
     )
 
 
+async def delete(client: MondooClient, mrn: str) -> None:
+    """Remove an integration. Its assets stay in the space until they age out.
+
+    Raises:
+        Refused: ``mondoo_not_found`` when it is gone already.
+    """
+    await client.execute("delete_integration", {"mrn": mrn}, repeatable=True)
+
+
 async def trigger_scan(client: MondooClient, mrn: str) -> None:
     """Ask for a scan.
 
@@ -170,6 +188,7 @@ def _integration(shown: Mapping[str, Any]) -> Integration:
         status=shown["status"],
         tenant_id=(options.get("tenantId") or "").lower(),
         client_id=(options.get("clientId") or "").lower(),
+        keyless=bool(options.get("useWif")),
         labels={pair["key"]: pair.get("value") or "" for pair in shown.get("labels") or ()},
         messages=tuple(_message(message) for message in shown.get("messages") or ()),
         created=_time(shown.get("created")),

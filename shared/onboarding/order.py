@@ -9,7 +9,13 @@ from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest
 from shared.manifest import load_manifest
-from shared.models import NewSpace, OnboardingOrder, OnboardingRequest, operation_id
+from shared.models import (
+    CertificateChoice,
+    NewSpace,
+    OnboardingOrder,
+    OnboardingRequest,
+    operation_id,
+)
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
 
 
@@ -40,11 +46,12 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
             if request.application_name is UNSET
             else request.application_name
         ),
-        policies=(
-            list(settings.mondoo_policies) if request.policies is UNSET else request.policies
-        ),
+        policies=_policies(settings, request),
+        policy_search=None if request.policy_search is UNSET else request.policy_search,
+        policy_action=request.policy_action,
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
+        certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
 
@@ -60,6 +67,27 @@ def _new_space(request: OnboardingRequest) -> NewSpace | None:
             field="space.create",
         )
     return request.space
+
+
+def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
+    if request.policies is not UNSET:
+        return request.policies
+    # Who searches has chosen; the default is for those who have not.
+    return list(settings.mondoo_policies) if request.policy_search is UNSET else []
+
+
+def _own(settings: Settings, chosen: CertificateChoice) -> str:
+    """The name of the administrator's own certificate, which must be in our vault."""
+    ours = settings.key_vault_url.lower()
+    names = {ours, ours.removeprefix("https://").partition(".")[0]}
+    if chosen.vault is not UNSET and chosen.vault.lower().rstrip("/") not in names:
+        raise InvalidRequest(
+            "vault_not_ours",
+            "the certificate is in another vault than the one that KEY_VAULT_URL names",
+            remediation=f"Import the certificate into {settings.key_vault_url}.",
+            field="certificate.vault",
+        )
+    return chosen.name
 
 
 def _space(settings: Settings, request: OnboardingRequest) -> str:

@@ -46,13 +46,13 @@ def onboarding_functions(context: Context) -> df.Blueprint:
         return run
 
     for definition in STEPS:
-        _register(blueprint, definition.activity, step_activity(definition))
+        register(blueprint, definition.activity, step_activity(definition))
 
     async def record_tenant(call: dict[str, Any]) -> Any:
         given = from_json(call, RecordCall)
         return await _answer(record.run(context, given.order, given.facts, given.operation))
 
-    _register(blueprint, RECORD_ACTIVITY, record_tenant)
+    register(blueprint, RECORD_ACTIVITY, record_tenant)
     return blueprint
 
 
@@ -80,9 +80,9 @@ def audit_functions(context: Context) -> df.Blueprint:
         given = from_json(call, AuditCall)
         return await _answer(auditing.record(context, given.order, given.operation))
 
-    _register(blueprint, AUDIT_ACTIVITY, audit_tenant)
-    _register(blueprint, PUBLISH_ACTIVITY, publish)
-    _register(blueprint, AUDIT_RECORD_ACTIVITY, record_audit)
+    register(blueprint, AUDIT_ACTIVITY, audit_tenant)
+    register(blueprint, PUBLISH_ACTIVITY, publish)
+    register(blueprint, AUDIT_RECORD_ACTIVITY, record_audit)
 
     @blueprint.function_name(ADVANCE_ACTIVITY)
     @blueprint.activity_trigger(input_name="call", activity=ADVANCE_ACTIVITY)
@@ -101,7 +101,8 @@ async def _answer(step: Awaitable[StepResult]) -> Any:
         return to_json(outcome_of(error))
 
 
-def _register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
+def register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
+    """Register an activity under the name that its orchestrator calls."""
     # The decorators name a function after the Python one, and names must differ within an app.
     activity.__name__ = name
     # The worker that runs functions in Azure refuses a parameterised generic on a binding.

@@ -33,6 +33,9 @@ THROTTLE_EVERY = 20
 LONGEST_SECONDS = 900.0
 """For one size; only ends a run that would hang."""
 
+LOOK_EVERY_SECONDS = 0.5
+"""Looking at the run costs the product something, too."""
+
 MEMORY_LIMIT = 400.0
 """Megabytes at the peak, of the product's process."""
 
@@ -190,7 +193,7 @@ def _run(http: httpx.Client) -> dict[str, Any]:
         run: dict[str, Any] = http.get("/api/audit").json()
         return run if run["phase"] in ("done", "stopped", "failed") else None
 
-    return eventually(ended, "the run has ended", seconds=LONGEST_SECONDS)
+    return eventually(ended, "the run has ended", seconds=LONGEST_SECONDS, every=LOOK_EVERY_SECONDS)
 
 
 async def _kept(

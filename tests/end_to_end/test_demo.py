@@ -16,8 +16,19 @@ def test_every_sample_tenant_ends_as_it_should(capsys: pytest.CaptureFixture[str
     assert all(line.endswith("yes") for line in table)
     assert "RoleManagement.ReadWrite.Directory" in printed.out
     assert "Exchange Online" in printed.out
+    coverage = [part.splitlines() for part in printed.out.split("  coverage:")[1:]]
+    assert len(coverage) == 5
+    assert sum("none, since no scan was made" in lines[0] for lines in coverage) == 1
+    for lines in coverage:
+        if "none" not in lines[0]:
+            named = [line.split()[0] for line in lines[1:6]]
+            assert named == ["entra", "exchange", "sharepoint", "teams", "intune"]
     assert "1 clean, 3 with findings, 0 failed" in printed.out
     assert "3 clean, 1 with findings, 0 failed" in printed.out
+    assert "was replaced by" in printed.out
+    receipt = printed.out.partition("receipt of")[2].partition("\n\n")[0].splitlines()[1:]
+    assert {line.split()[0] for line in receipt} == {"removed"}
+    assert {line.split()[1] for line in receipt} >= {"integration", "application", "certificate"}
     by_event, by_csv = printed.out.split("\n\n")[-2:]
     assert "delivered twice\n  succeeded: one operation" in by_event
     assert [line.split()[3] for line in by_csv.splitlines()[1:4]] == ["succeeded"] * 3

@@ -84,6 +84,13 @@ def test_each_identity_asks_for_what_it_needs(identity: str, missing: set[str]) 
     assert named == missing
 
 
+def test_logging_in_to_mondoo_without_a_key_asks_for_where_and_as_whom() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({**ENOUGH, "MONDOO_LOGIN": "keyless"})
+    named = {problem.split(" ", 1)[0] for problem in caught.value.problems}
+    assert named == {"MONDOO_API_ENDPOINT", "MONDOO_KEYLESS_SCOPE"}
+
+
 def test_case_e16_a_certificate_for_centuries_is_refused() -> None:
     with pytest.raises(SettingsError, match="CERTIFICATE_VALIDITY_DAYS"):
         load_settings({**ENOUGH, "CERTIFICATE_VALIDITY_DAYS": str(365 * 275)})

@@ -1,9 +1,12 @@
 """First scan: Mondoo scans the tenant and reports that it has.
 
-This is the only proof that the whole chain works. A scan counts if it started after the one that
-was newest when we asked, and finished; both times are Mondoo's own, so clocks need not agree. Where
-this operation changed nothing and the newest scan is a day old at most and younger than the
-integration's last change, that scan is proof enough.
+This is the only proof that the whole chain works, as far as the scan says: a scan that finished is
+read for what it covers (`shared.coverage`), and one that misses what the chosen permissions should
+show fails the step, whatever the integration's status.
+
+A scan counts if it started after the one that was newest when we asked, and finished; both times
+are Mondoo's own, so clocks need not agree. Where this operation changed nothing and the newest scan
+is a day old at most and younger than the integration's last change, that scan is proof enough.
 
 A scan is asked for once. If the answer is lost we do not ask again (a second scan would be queued)
 but look whether one started; one that is running already, on an integration that did not change, is
@@ -15,14 +18,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from shared.context import Context
+from shared.coverage.statement import Access, Statement, needs_a_look, statement
+from shared.entra.app_role_assignments import list_grants
+from shared.entra.directory_roles import is_assigned
 from shared.errors import OutcomeUnknown
-from shared.models import Finding, Outcome, Severity, StepCall, StepResult
+from shared.manifest import load_manifest
+from shared.models import Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
-from shared.mondoo.assets import tenant_asset
+from shared.mondoo.assets import Asset, tenant_asset
 from shared.mondoo.console import integration_link
-from shared.mondoo.integrations import Integration, Message
-from shared.outcomes import ended, failed, not_yet
+from shared.mondoo.integrations import Integration
+from shared.outcomes import ended, failed, learned, not_yet
 
 FRESH = timedelta(hours=24)
 
@@ -112,48 +121,71 @@ async def _progress(
                 " waiting."
             ),
         )
-    findings = [_finding(message) for message in integration.messages if message.matters]
-    if integration.status == "ERROR":
-        return failed(
-            "scan_failed",
-            "Mondoo's scan ended in an error: "
-            + ("; ".join(finding.message for finding in findings) or "it gave no reason"),
-            remediation="Correct what the messages name, then send the request again.",
-            findings=findings,
-        )
-    if integration.status not in ("ACTIVE", "WARNING"):
+    if integration.status not in ("ACTIVE", "WARNING", "ERROR"):
         return not_yet(
             "scan_status_unclear",
             f"the scan finished, but the integration is {integration.status}",
             remediation="Look at the integration in the Mondoo Console.",
-            findings=findings,
         )
+    told = statement(
+        integration.messages,
+        load_manifest(call.order.manifest),
+        await _access(context, call, integration),
+    )
     asset = await tenant_asset(context.mondoo, call.order.space, call.order.tenant_id)
-    message = f"scanned at {finished:%Y-%m-%d %H:%M:%S} UTC"
+    result = _judged(integration, told, asset, triggered=triggered)
+    facts = {
+        "scanned_at": finished,
+        "asset": asset.mrn if asset is not None else None,
+        "grade": asset.grade if asset is not None else None,
+        "console": integration_link(context.mondoo.endpoint, call.order.space),
+        "coverage": told.services,
+    }
+    return msgspec.structs.replace(result, coverage=told.services, facts=learned(facts))
+
+
+async def _access(context: Context, call: StepCall, integration: Integration) -> Access:
+    """What the application has: as the steps before left it, or read anew if the scan complains."""
+    facts = call.facts
+    granted = set(facts.granted)
+    if facts.observed_principal is not None:
+        granted |= set(facts.observed_principal.granted)
+    directory_role = True  # assigned and read back before Mondoo was asked
+    if needs_a_look(integration.messages) and facts.service_principal_id is not None:
+        graph = context.graph(call.order.tenant_id)
+        app_ids = {resource.object_id: resource.app_id for resource in facts.resources}
+        granted = {
+            f"{app_ids[grant.resource_id]}/{grant.app_role_id}"
+            for grant in await list_grants(graph, facts.service_principal_id)
+            if grant.resource_id in app_ids
+        }
+        role = load_manifest(call.order.manifest).directory_roles[0]
+        directory_role = await is_assigned(graph, facts.service_principal_id, role.template_id)
+    return Access(frozenset(granted), tuple(facts.resources), directory_role)
+
+
+def _judged(
+    integration: Integration, told: Statement, asset: Asset | None, *, triggered: bool
+) -> StepResult:
+    """What the statement makes of the step."""
+    troubles = [finding for finding in told.findings if finding.severity is not Severity.INFO]
+    said = "; ".join(dict.fromkeys(finding.message for finding in troubles))
+    if told.broken or integration.status == "ERROR":
+        severe = [finding for finding in troubles if finding.severity is Severity.HIGH] or troubles
+        return failed(
+            "scan_failed" if integration.status == "ERROR" else "scan_incomplete",
+            f"Mondoo's scan does not see what it should: {said or 'it gave no reason'}."
+            f" {told.summary}",
+            remediation=" ".join(dict.fromkeys(finding.remediation for finding in severe))
+            or "Look at the integration in the Mondoo Console, then send the request again.",
+            findings=told.findings,
+        )
+    message = f"scanned at {integration.scan_finished:%Y-%m-%d %H:%M:%S} UTC"
     if asset is not None and asset.grade:
         message += f", grade {asset.grade}"
+    message += f"; {told.summary}"
     outcome = Outcome.CHANGED if triggered else Outcome.PASSED
-    if integration.status == "WARNING" or findings:
+    if integration.status == "WARNING" or troubles:
         outcome = Outcome.WARNING
-        message += "; " + "; ".join(finding.message for finding in findings)
-    return ended(
-        outcome,
-        message,
-        findings=findings,
-        facts={
-            "scanned_at": finished,
-            "asset": asset.mrn if asset is not None else None,
-            "console": integration_link(context.mondoo.endpoint, call.order.space),
-        },
-    )
-
-
-def _finding(message: Message) -> Finding:
-    severe = message.status == "ERROR"
-    return Finding(
-        code="scan_message",
-        severity=Severity.HIGH if severe else Severity.MEDIUM,
-        subject=message.identifier or "scan",
-        message=message.text,
-        remediation="See what the message names; the scanner reported it in its own words.",
-    )
+        message += f"; {said}" if said else ""
+    return ended(outcome, message, findings=told.findings)

@@ -3,7 +3,9 @@
 Mondoo does not refuse a second integration of one tenant and accepts any text as a certificate, so
 we look before we make one, check the certificate beforehand (it has signed in by now), and label
 what we make with our mark and the certificate's thumbprint. The certificate is write-only at
-Mondoo; the label tells which one was given.
+Mondoo; the label tells which one was given, and the newest scan whether it could be used. One that
+signs in without a key is given the certificate, since SharePoint Online takes nothing else from the
+scanner. A paused integration stays paused.
 
 Where the request wants a space for the tenant, it is made here, just before it is first needed:
 nothing is left behind in Mondoo by an onboarding that did not get as far as signing in.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from shared.certificates import read_bundle
 from shared.context import Context
+from shared.coverage.statement import credential_refused
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
@@ -140,7 +143,21 @@ def _marked(integration: Integration) -> bool:
 
 
 def _is_right(integration: Integration, thumbprint: str) -> bool:
-    return _marked(integration) and integration.labels.get(THUMBPRINT_LABEL) == thumbprint
+    labelled = integration.labels.get(THUMBPRINT_LABEL) == thumbprint
+    return (
+        _marked(integration)
+        and labelled
+        and not integration.keyless
+        and not _refused_since(integration)
+    )
+
+
+def _refused_since(integration: Integration) -> bool:
+    """Whether a scan after the last change could not use what Mondoo holds: the label is wrong."""
+    scanned, changed = integration.scan_finished, integration.last_modified
+    if scanned is None or (changed is not None and scanned < changed):
+        return False
+    return credential_refused(integration.messages)
 
 
 def _duplicates(found: list[Integration]) -> list[Finding]:

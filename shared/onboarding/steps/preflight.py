@@ -17,6 +17,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
+
 from shared.config import IdentityKind, Settings
 from shared.context import Context
 from shared.entra.observation import Observation, observe
@@ -33,9 +35,11 @@ from shared.models import (
     StepCall,
     StepResult,
 )
-from shared.mondoo import policies, spaces
+from shared.mondoo import spaces
+from shared.mondoo.diagnosis import explained
 from shared.onboarding.rights import missing_rights
 from shared.onboarding.steps import record
+from shared.onboarding.steps.policies import choose, unknown
 from shared.outcomes import ended, failed, finding_of
 
 RIGHTS = "rights in the tenant"
@@ -116,7 +120,11 @@ async def _vault(context: Context) -> list[Finding]:
 
 
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
-    scope = await _scope(context, order)
+    account = await context.mondoo.account()
+    try:
+        scope = await _scope(context, order)
+    except Refused as error:
+        raise explained(error, account, order.space) from error
     roles = await spaces.rights(context.mondoo, scope)
     if scope == order.space:
         missing = spaces.missing_rights(roles)
@@ -136,18 +144,10 @@ async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
         )
         for role in missing
     ]
-    unknown = set(order.policies) - await policies.known(context.mondoo, scope, order.policies)
-    findings += [
-        Finding(
-            code="mondoo_policy_unknown",
-            severity=Severity.HIGH,
-            subject=mrn,
-            message=f"there is no policy {mrn} that {scope} could use",
-            remediation="Correct the MRN; the Mondoo Console lists policies under Registry.",
-        )
-        for mrn in sorted(unknown)
-    ]
-    return findings
+    # The organization has the policies that a space in it will have.
+    scoped = msgspec.structs.replace(order, space=scope)
+    _, wrong = await choose(context, scoped)
+    return findings + await unknown(context, scoped) + wrong
 
 
 async def _scope(context: Context, order: OnboardingOrder) -> str:
@@ -190,7 +190,8 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
                 remediation='Send "adopt" with the appId of the one to keep; delete the others.',
             )
         )
-    if observation.ca_required:
+    # Whether an authority that the policy trusts issued an own certificate, Entra ID will say.
+    if observation.ca_required and order.certificate is None:
         findings.append(
             Finding(
                 code="certificate_authority_required",
@@ -199,8 +200,9 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
                 message="the tenant's policy demands certificates of a trusted authority",
                 remediation=(
                     "Ask the tenant's administrator to exempt this application from the policy,"
-                    " or to name a certificate authority that issues into the vault. The policy"
-                    " is theirs; it is never changed from here."
+                    " or have an authority that it trusts issue a certificate into the vault, and"
+                    ' send its name as "certificate". The policy is theirs; it is never changed'
+                    " from here."
                 ),
             )
         )

@@ -114,6 +114,9 @@ def _record(
         "certificate": facts.certificate,
         "integration": facts.integration,
         "console": facts.console,
+        "asset": facts.asset,
+        "grade": facts.grade,
+        "coverage": facts.coverage or None,
         "scanned_at": facts.scanned_at,
     }
     if proven:
@@ -124,6 +127,9 @@ def _record(
             "application_name": order.application_name,
             "repair": order.repair,
         }
+    elif known is None or known.onboarded_at is None:
+        # Where an attempt that was never proven left things, for whoever offboards the tenant.
+        learned |= {"space": order.space, "application_name": order.application_name}
     base = known or TenantRecord(
         tenant_id=order.tenant_id,
         state=next_state(None, TenantEvent.ONBOARDING_STARTED),
