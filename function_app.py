@@ -11,10 +11,14 @@ from shared.config import load_settings
 from shared.context import Context
 from shared.triggers.access import auth_level
 from shared.triggers.audits import audit_requests
+from shared.triggers.batches import batch_functions
 from shared.triggers.certificates import certificate_functions
+from shared.triggers.consent import consent_functions
 from shared.triggers.durable import audit_functions, onboarding_functions
+from shared.triggers.events import event_functions
 from shared.triggers.health import health_functions
 from shared.triggers.offboarding import offboarding_functions
+from shared.triggers.partner_center import partner_center_functions
 from shared.triggers.policies import policy_functions
 from shared.triggers.rotation import rotation_functions
 from shared.triggers.tenants import tenant_functions
@@ -25,6 +29,10 @@ app = df.DFApp(http_auth_level=auth_level(context.settings))
 app.register_functions(tenant_functions(context))
 app.register_functions(policy_functions(context))
 app.register_functions(audit_requests(context))
+app.register_functions(batch_functions(context))
+app.register_functions(consent_functions(context))
+app.register_functions(event_functions(context))
+app.register_functions(partner_center_functions(context))
 app.register_functions(health_functions())
 app.register_functions(onboarding_functions(context))
 app.register_functions(audit_functions(context))

@@ -135,6 +135,9 @@ class LocalStack:
             "KEY_VAULT_URL": self.simulators.urls["vault"],
             "MONDOO_SPACE_MRN": "//captain.api.mondoo.app/spaces/demo-space",
             "TENANT_RECORDS": f"sqlite:{self.records_file}",
+            "CONSENT_REDIRECT_URL": "https://onboarding.example/api/consent/callback",
+            "PARTNER_CENTER_CA_FILE": str(self._partner_ca_file()),
+            "PARTNER_CENTER_CERTIFICATE_HOSTS": self.simulators.partner_center.host,
             "EVENT_TOPIC_ENDPOINT": f"{self.simulators.urls['events']}/api/events",
             **FAST_WAITS,
         }
@@ -154,6 +157,11 @@ class LocalStack:
         )
         path = self.folder / "cloud.json"
         path.write_bytes(msgspec.json.encode(cloud))
+        return path
+
+    def _partner_ca_file(self) -> Path:
+        path = self.folder / "partner-center.pem"
+        path.write_bytes(self.simulators.partner_center.chain.authorities)
         return path
 
     def _set_managed_identity_endpoint(self) -> None:

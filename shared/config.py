@@ -91,6 +91,11 @@ class Settings:
     rotation_before_days: int
     rotation_overlap_hours: float
     waits: WaitPolicy
+    batch_in_flight: int
+    consent_redirect_url: str | None
+    consent_validity_hours: int
+    partner_center_ca_file: Path | None
+    partner_center_certificate_hosts: frozenset[str]
     event_topic_endpoint: str | None
     authentication: Authentication
     platform_authenticates: bool
@@ -176,6 +181,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("POLL_LONGEST_SECONDS", "longest pause between attempts", "60"),
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
     Setting("SCAN_DEADLINE_SECONDS", "how long to wait for Mondoo's first scan", "3600"),
+    Setting("BATCH_IN_FLIGHT", "tenants of a batch that are onboarded at once, 1 to 100", "10"),
+    Setting(
+        "CONSENT_REDIRECT_URL",
+        "public address of `/api/consent/callback`, as registered on the multi-tenant application",
+    ),
+    Setting("CONSENT_VALIDITY_HOURS", "how long a consent link works, 1 to 720 hours", "72"),
+    Setting(
+        "PARTNER_CENTER_CA_FILE",
+        "PEM file of the authorities (root and intermediates) of Partner Center's signatures;"
+        " without it Partner Center is not listened to",
+    ),
+    Setting(
+        "PARTNER_CENTER_CERTIFICATE_HOSTS",
+        "hosts that the signing certificate may be fetched from, separated by commas",
+        "3psostorageacct.blob.core.windows.net",
+    ),
     Setting("EVENT_TOPIC_ENDPOINT", "Event Grid topic that is told of results"),
     Setting("AUDIT_SCHEDULE", "when all tenants are audited: NCRONTAB, UTC", "0 0 5 * * *"),
     Setting(
@@ -266,6 +287,11 @@ class _Reader:
                 propagation_deadline=self._number("PROPAGATION_DEADLINE_SECONDS", 1, 86_400),
                 scan_deadline=self._number("SCAN_DEADLINE_SECONDS", 1, 86_400),
             ),
+            batch_in_flight=int(self._number("BATCH_IN_FLIGHT", 1, 100, whole=True)),
+            consent_redirect_url=self._url("CONSENT_REDIRECT_URL"),
+            consent_validity_hours=int(self._number("CONSENT_VALIDITY_HOURS", 1, 720, whole=True)),
+            partner_center_ca_file=self._file("PARTNER_CENTER_CA_FILE"),
+            partner_center_certificate_hosts=self._hosts("PARTNER_CENTER_CERTIFICATE_HOSTS"),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
             authentication=authentication or Authentication.KEYS,
             platform_authenticates=self._environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
@@ -352,6 +378,13 @@ class _Reader:
         if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?", value):
             self._problems.append(f"{name} is not an https URL: {value[:80]!r}")
         return value.rstrip("/")
+
+    def _hosts(self, name: str) -> frozenset[str]:
+        hosts = {host.strip().lower() for host in (self._read(name) or "").split(",")}
+        for host in sorted(hosts):
+            if not re.fullmatch(r"(?=.*[a-z])[a-z0-9.-]+(:\d{1,5})?", host):
+                self._problems.append(f"{name} has no host name: {host[:80]!r}")
+        return frozenset(hosts)
 
     def _vault_name(self, name: str, *, needed_by: str | bool = False) -> str | None:
         value = self._read(name, needed_by=needed_by)

@@ -16,6 +16,7 @@ import httpx
 
 from shared.config import MondooLogin, Settings
 from shared.entra.identity import Identity
+from shared.ledger.entries import Ledger, open_ledger
 from shared.mondoo.client import MondooClient
 from shared.mondoo.keyless import RENEW_AFTER, KeylessLogin
 from shared.mondoo.upload import FindingsUpload
@@ -80,6 +81,11 @@ class Context:
         return open_records(self.settings, self.identity.own_credential)
 
     @cached_property
+    def ledger(self) -> Ledger:
+        """What arrived and must be remembered: events, consents, batches."""
+        return open_ledger(self.settings, self.identity.own_credential)
+
+    @cached_property
     def notifications(self) -> Notifications:
         """Where results are announced."""
         return open_notifications(self.settings, self.identity.own_credential)
@@ -134,6 +140,7 @@ class Context:
         for name in (
             "findings_upload",
             "notifications",
+            "ledger",
             "records",
             "mondoo",
             "mondoo_keyless",

@@ -6,6 +6,7 @@
     │   ├── InvalidRequest        400
     │   ├── Unauthenticated       401
     │   ├── Forbidden             403
+    │   ├── NotAuthentic          401
     │   ├── NotFound              404
     │   └── TenantBusy            409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
@@ -89,6 +90,12 @@ class InvalidRequest(RequestError):
 
 class Unauthenticated(RequestError):
     """It is not known who calls."""
+
+    status = 401
+
+
+class NotAuthentic(RequestError):
+    """The request is not from whom it says it is."""
 
     status = 401
 

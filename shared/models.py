@@ -205,6 +205,21 @@ SpaceMrn = Annotated[
         description="MRN of a Mondoo space, such as //captain.api.mondoo.app/spaces/my-space",
     ),
 ]
+OrganizationMrn = Annotated[
+    str,
+    Meta(
+        pattern=r"^//captain\.api\.mondoo\.app/organizations/[A-Za-z0-9_-]{1,64}(?!\n)$",
+        description="MRN of a Mondoo organization",
+    ),
+]
+SpaceName = Annotated[
+    str,
+    Meta(
+        # The narrower of the two rules that Mondoo publishes: its documentation's.
+        pattern=r"^[A-Za-z0-9 '_-]{4,29}(?!\n)$",
+        description="Name of a Mondoo space: 4 to 29 letters, digits, spaces, - ' or _",
+    ),
+]
 ScopeMrn = Annotated[
     str,
     Meta(
@@ -232,6 +247,15 @@ ApplicationName = Annotated[
 Guid = Annotated[
     str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", max_length=36)
 ]
+
+
+class NewSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """In the place of a space's MRN: the tenant's own space in this organization, which is made
+    unless it is there already. ``create`` must be true; without a ``name`` it gets the tenant's."""
+
+    create: bool
+    organization: OrganizationMrn
+    name: SpaceName | None = None
 
 
 VaultName = Annotated[
@@ -279,7 +303,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
-    space: SpaceMrn | UnsetType = UNSET
+    space: SpaceMrn | NewSpace | UnsetType = UNSET
     manifest: Annotated[str, Meta(max_length=60)] | UnsetType = UNSET
     application_name: ApplicationName | UnsetType = UNSET
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
@@ -294,6 +318,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
 class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A request with every choice made: what the orchestrator and each step are given.
 
+    ``new_space`` is there when ``space`` is to be made, unless it exists by then.
     ``certificate`` names one in the vault that is the administrator's own: it is used as it is, and
     neither renewed nor removed by us.
     """
@@ -308,6 +333,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     policy_action: PolicyAction = PolicyAction.ACTIVE
     subscriptions: SubscriptionScope | None = None
     adopt: str | None = None
+    new_space: NewSpace | None = None
     certificate: str | None = None
     repair: RepairPolicy = RepairPolicy.REPORT
 

@@ -48,6 +48,11 @@ class Driver:
         self._http = httpx.Client(base_url=stack.host.url, timeout=30)
 
     @property
+    def http(self) -> httpx.Client:
+        """The connection, for what is neither GET nor POST of JSON."""
+        return self._http
+
+    @property
     def simulators(self) -> Simulators:
         """The simulated services behind it."""
         return self.stack.simulators

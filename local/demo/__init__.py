@@ -9,6 +9,7 @@ import sys
 
 import httpx
 
+from local.demo.arrivals import let_tenants_arrive
 from local.demo.audit import audit_samples
 from local.demo.leaving import rotate_and_offboard
 from local.demo.onboarding import onboard_samples
@@ -25,6 +26,7 @@ def demo() -> int:
         wrong = onboard_samples(stage, samples)
         wrong += audit_samples(stage, samples)
         wrong += rotate_and_offboard(stage, samples)
+        wrong += let_tenants_arrive(stage)
     for sentence in wrong:
         print(f"\n{sentence}", file=sys.stderr)
     return 1 if wrong else 0

@@ -37,6 +37,11 @@ class Stage:
         """The simulated services."""
         return self._stack.simulators
 
+    @property
+    def http(self) -> httpx.Client:
+        """The client, for what is no JSON."""
+        return self._client
+
     def get(self, path: str) -> Any:
         """GET; the JSON."""
         answer = self._client.get(path)

@@ -28,6 +28,7 @@ from local.simulators.graph import GraphService
 from local.simulators.journal import Journal
 from local.simulators.managed_identity import ManagedIdentityService
 from local.simulators.mondoo import MondooService
+from local.simulators.partner_center import PartnerCenterService
 from local.simulators.resource_manager import ResourceManagerService
 from local.simulators.service import Service
 from local.simulators.sharepoint import SharePointService
@@ -67,6 +68,7 @@ class Simulators:
         self.mondoo = MondooService(self)
         self.tables = TablesService(self)
         self.events = EventsService(self)
+        self.partner_center = PartnerCenterService(self)
         self.control = ControlService(self)
         self.services: tuple[Service, ...] = (
             self.entra,
@@ -79,6 +81,7 @@ class Simulators:
             self.mondoo,
             self.tables,
             self.events,
+            self.partner_center,
             self.control,
         )
         self._authority: Authority | None = None

@@ -44,6 +44,8 @@ API_VERSIONS: Final = frozenset(
     {"7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"}
 )
 SERVICE_ACCOUNT_SECRET: Final = "mondoo-service-account"
+ORGANIZATION_ACCOUNT_SECRET = "mondoo-organization-account"
+"""The account that may make spaces in the organization."""
 
 SECRETS_OFFICER: Final = "Key Vault Secrets Officer"
 SECRETS_USER: Final = "Key Vault Secrets User"
@@ -204,13 +206,18 @@ class VaultService(Service):
             )
 
     def _seed(self) -> None:
-        """Put the Mondoo credential there; it names an origin, so it has to wait for the start."""
+        """Put the Mondoo credentials there; they name an origin, so they wait for the start."""
         if self._seeded:
             return
         self._seeded = True
-        if self.secrets.find(SERVICE_ACCOUNT_SECRET) is None:
-            credential = json.dumps(self.simulators.mondoo.service_account_json())
-            self.put_secret(SERVICE_ACCOUNT_SECRET, credential, "application/json")
+        mondoo = self.simulators.mondoo
+        for name, account in (
+            (SERVICE_ACCOUNT_SECRET, None),
+            (ORGANIZATION_ACCOUNT_SECRET, mondoo.organization_account.mrn),
+        ):
+            if self.secrets.find(name) is None:
+                credential = json.dumps(mondoo.service_account_json(account))
+                self.put_secret(name, credential, "application/json")
 
 
 def _check_version(request: web.Request) -> None:

@@ -7,6 +7,7 @@ that a test adds the tenants it is about and says how they differ.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from cryptography import x509
@@ -41,6 +42,7 @@ class World:
         self.clock = clock
         self.tenants: dict[str, SimulatedTenant] = {}
         self.partner_customers: list[SimulatedTenant] = []
+        self.partner_relationships: list[dict[str, object]] = []
         self._by_domain: dict[str, SimulatedTenant] = {}
         self._home_of_app: dict[str, SimulatedTenant] = {}
         self.home = self._new_tenant(HOME_DOMAIN, "Onboarding", SERVICES)
@@ -99,6 +101,24 @@ class World:
         for right in sorted(set(rights) - held):
             tenant.grant(principal, right)
         return principal
+
+    def add_partner_relationship(
+        self, tenant: SimulatedTenant, relationship_id: str, **changes: object
+    ) -> None:
+        """A delegated admin relationship of ours with a customer, as Graph shows it."""
+        self.partner_customers.append(tenant)
+        self.partner_relationships.append(
+            {
+                "id": relationship_id,
+                "displayName": f"Support of {tenant.display_name}",
+                "status": "active",
+                "customer": {"tenantId": tenant.id, "displayName": tenant.display_name},
+                "duration": "P730D",
+                "endDateTime": (self.clock.now() + timedelta(days=700)).isoformat(),
+                "autoExtendDuration": "PT0S",
+                **changes,
+            }
+        )
 
     def add_home_certificate(self, certificate: x509.Certificate) -> KeyCredential:
         """A key credential on our onboarding application, beside the federation."""

@@ -58,6 +58,11 @@ def missing_rights(roles: Iterable[str]) -> list[str]:
     return [] if held & SUFFICIENT else sorted(NARROW - held)
 
 
+def rights_missing_to_make_one(roles: Iterable[str]) -> list[str]:
+    """The roles on an organization that making a space in it needs besides ``roles``."""
+    return sorted({"owner"} - frozenset(roles))
+
+
 def _missing(mrn: str, request_id: str | None) -> Refused:
     return Refused(
         "mondoo_space_missing",

@@ -11,11 +11,13 @@ from shared.errors import InvalidRequest
 from shared.manifest import load_manifest
 from shared.models import (
     CertificateChoice,
+    NewSpace,
     OnboardingOrder,
     OnboardingRequest,
     SubscriptionScope,
     operation_id,
 )
+from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
 
 
 async def take_order(context: Context, request: OnboardingRequest) -> OnboardingOrder:
@@ -24,17 +26,21 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     Raises:
         InvalidRequest: no such manifest, no space in request and settings, not a tenant's name.
         NotFound: there is no such tenant.
-        NotYet: the sign-in service cannot be reached.
+        NotYet: the sign-in service cannot be reached, or Mondoo, when a space is to be found.
+        Refused: Mondoo says no, when a space is to be found.
     """
     settings = context.settings
     manifest = settings.manifest if request.manifest is UNSET else request.manifest
     load_manifest(manifest)
-    space = _space(settings, request)
+    new_space = _new_space(request)
+    space = None if new_space is not None else _space(settings, request)
     tenant_id = await resolve_tenant(settings, context.http, request.tenant)
+    if new_space is not None:
+        space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
-        space=space,
+        space=space or space_to_be(tenant_id),
         manifest=manifest,
         application_name=(
             settings.application_name
@@ -46,6 +52,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         policy_action=request.policy_action,
         subscriptions=_subscriptions(request),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
+        new_space=new_space,
         certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
@@ -68,6 +75,19 @@ def _subscriptions(request: OnboardingRequest) -> SubscriptionScope | None:
         allow=[] if chosen.allow is UNSET else sorted({each.lower() for each in chosen.allow}),
         deny=[] if chosen.deny is UNSET else sorted({each.lower() for each in chosen.deny}),
     )
+
+
+def _new_space(request: OnboardingRequest) -> NewSpace | None:
+    if not isinstance(request.space, NewSpace):
+        return None
+    if not request.space.create:
+        raise InvalidRequest(
+            "field_invalid",
+            "space.create is not true",
+            remediation='Send the MRN of a space, or "create": true with an organization.',
+            field="space.create",
+        )
+    return request.space
 
 
 def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
@@ -93,7 +113,7 @@ def _own(settings: Settings, chosen: CertificateChoice) -> str:
 
 def _space(settings: Settings, request: OnboardingRequest) -> str:
     space = settings.mondoo_space if request.space is UNSET else request.space
-    if space is None:
+    if not isinstance(space, str):
         raise InvalidRequest(
             "space_missing",
             "the request names no Mondoo space and there is no default space",

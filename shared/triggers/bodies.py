@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TypeVar
 
 import msgspec
 
+from shared.arrivals.fields import refused_field
 from shared.errors import InvalidRequest
 
 LARGEST_BODY = 64 * 1024
 """Bytes. A request for one tenant is a few hundred; what is larger is not one."""
 
 T = TypeVar("T")
-
-_PATH = re.compile(r"`\$\.?(?P<path>[^`]*)`")
-_MISSING = re.compile(r"(?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 
 
 def read_body(body: bytes, kind: type[T]) -> T:
@@ -41,7 +38,7 @@ def read_body(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
+        raise refused_field(str(error), whole="(body)") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(
             "body_not_json",
@@ -58,18 +55,3 @@ def read_optional_body(body: bytes, kind: type[T]) -> T:
         InvalidRequest: as `read_body`.
     """
     return read_body(body if body.strip() else b"{}", kind)
-
-
-def _invalid(text: str) -> InvalidRequest:
-    """msgspec names the field and the rule, and never repeats the value that was sent."""
-    at, named = _PATH.search(text), _MISSING.search(text)
-    path = at["path"] if at else ""
-    if named:
-        path = f"{path}.{named['name']}".lstrip(".")
-    rule = text.split(" - at `", 1)[0]
-    return InvalidRequest(
-        "field_invalid",
-        f"field {path or '(body)'}: {rule}",
-        remediation=f"Correct {path or 'the body'}; the shapes are in the README.",
-        field=path or "(body)",
-    )

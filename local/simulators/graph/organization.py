@@ -12,7 +12,7 @@ from local.simulators.graph.permissions import (
     READ_ORGANIZATION,
     READ_OTHER_TENANTS,
 )
-from local.simulators.graph.query import PAGED, SELECT, page, picker
+from local.simulators.graph.query import PAGED, SELECT, conditions, page, picker
 from local.simulators.graph.routing import Route
 from local.simulators.tenant import SimulatedTenant
 from local.simulators.world import is_guid
@@ -37,6 +37,9 @@ def routes() -> Iterator[Route]:
     yield Route(
         "GET", "/tenantRelationships/delegatedAdminCustomers", _customers, READ_CUSTOMERS, PAGED
     )
+    relationships = "/tenantRelationships/delegatedAdminRelationships"
+    yield Route("GET", relationships, _relationships, READ_CUSTOMERS, PAGED | {"$filter"})
+    yield Route("GET", f"{relationships}/{{id}}", _relationship, READ_CUSTOMERS, SELECT)
 
 
 def organization_json(tenant: SimulatedTenant) -> dict[str, Any]:
@@ -117,3 +120,28 @@ def _customers(call: GraphCall) -> Answer:
         "tenantRelationships/delegatedAdminCustomers",
         max_page=_CUSTOMERS_PAGE,
     )
+
+
+def _relationships(call: GraphCall) -> Answer:
+    wanted = {part.name: part.value for part in conditions(call, {"status"})}
+    found = [
+        each
+        for each in call.world.partner_relationships
+        if call.tenant is call.world.home and wanted.items() <= each.items()
+    ]
+    return page(
+        call,
+        found,
+        picker(call),
+        "tenantRelationships/delegatedAdminRelationships",
+        max_page=_CUSTOMERS_PAGE,
+    )
+
+
+def _relationship(call: GraphCall) -> Answer:
+    wanted = call.params["id"]
+    for each in call.world.partner_relationships:
+        if each["id"] == wanted and call.tenant is call.world.home:
+            context = call.context("tenantRelationships/delegatedAdminRelationships/$entity")
+            return Answer(200, {"@odata.context": context, **picker(call)(each)})
+    raise not_found(wanted)

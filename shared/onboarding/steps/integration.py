@@ -7,6 +7,9 @@ Mondoo; the label tells which one was given, and the newest scan whether it coul
 signs in without a key is given the certificate, since SharePoint Online takes nothing else from the
 scanner. A paused integration stays paused.
 
+Where the request wants a space for the tenant, it is made here, just before it is first needed:
+nothing is left behind in Mondoo by an onboarding that did not get as far as signing in.
+
 The key leaves the vault here, for the length of one request to Mondoo.
 """
 
@@ -15,10 +18,11 @@ from __future__ import annotations
 from shared.certificates import read_bundle
 from shared.context import Context
 from shared.coverage.statement import credential_refused
-from shared.errors import NotYet, OutcomeUnknown
+from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
 from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
+from shared.mondoo.tenant_spaces import find_tenant_space, make_tenant_space
 from shared.outcomes import ended, look_again
 
 OPERATION_LABEL = "onboarding-operation"
@@ -27,6 +31,9 @@ OPERATION_LABEL = "onboarding-operation"
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Find, make or correct the integration, then read it back."""
     order, facts = call.order, call.facts
+    there = order.new_space is None or await _has_space(context, call, dry_run=dry_run)
+    if dry_run and not there:
+        return ended(Outcome.PLANNED, f"{order.space} and an integration in it would be made")
     if dry_run and facts.app_id is None:
         return ended(Outcome.PLANNED, f"an integration would be made in {order.space}")
     assert facts.app_id is not None
@@ -99,6 +106,30 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         findings=findings,
         facts={"integration": mrn},
     )
+
+
+async def _has_space(context: Context, call: StepCall, *, dry_run: bool) -> bool:
+    """Whether the tenant's own space is there, which is made here unless this is a dry run."""
+    order = call.order
+    assert order.new_space is not None
+    found = await find_tenant_space(context.mondoo, order.new_space.organization, order.tenant_id)
+    if found is None and dry_run:
+        return False
+    if found is None:
+        try:
+            await make_tenant_space(
+                context.mondoo, order.new_space, order.tenant_id, call.facts.display_name
+            )
+        except OutcomeUnknown as error:
+            raise look_again(error) from error
+    elif found != order.space:
+        raise Refused(
+            "mondoo_space_changed",
+            f"the tenant's space was {order.space} when the operation began, and is {found} now",
+            remediation="Send the request again.",
+            tenant_id=order.tenant_id,
+        )
+    return True
 
 
 def _chosen(found: list[Integration]) -> Integration | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from shared.context import Context
 from shared.models import (
     Finding,
@@ -29,6 +31,11 @@ MOST_FOUND = 20
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Assign what is not assigned, then list again."""
     order = call.order
+    if dry_run and order.new_space is not None and call.facts.integration is None:
+        # Most likely the space is still to be made; what is assigned in it cannot be read.
+        scope = order.new_space.organization
+        chosen, _ = await choose(context, msgspec.structs.replace(order, space=scope))
+        return ended(Outcome.PLANNED, f"would be assigned: {_listed(chosen)}")
     chosen, findings = await choose(context, order)
     if findings:  # seen in preflight, unless the space has changed since
         return StepResult(

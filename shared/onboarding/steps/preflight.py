@@ -17,6 +17,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
+
 from shared.config import IdentityKind, Settings
 from shared.context import Context
 from shared.entra.observation import Observation, observe
@@ -120,22 +122,42 @@ async def _vault(context: Context) -> list[Finding]:
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
     account = await context.mondoo.account()
     try:
-        space = await spaces.read_space(context.mondoo, order.space)
+        scope = await _scope(context, order)
     except Refused as error:
         raise explained(error, account, order.space) from error
-    missing = spaces.missing_rights(await spaces.rights(context.mondoo, space.mrn))
+    roles = await spaces.rights(context.mondoo, scope)
+    if scope == order.space:
+        missing = spaces.missing_rights(roles)
+    else:
+        missing = spaces.rights_missing_to_make_one(roles)
     findings = [
         Finding(
             code="mondoo_right_missing",
             severity=Severity.HIGH,
             subject=role,
-            message=f"our Mondoo service account lacks the role {role} in {order.space}",
-            remediation=f"Give the service account the role {role} (or Editor) on the space.",
+            message=f"our Mondoo service account lacks the role {role} in {scope}",
+            remediation=(
+                f"Give the service account the role {role} (or Editor) on the space."
+                if scope == order.space
+                else "Give the service account the role Owner on the organization."
+            ),
         )
         for role in missing
     ]
-    _, wrong = await choose(context, order)
-    return findings + await unknown(context, order) + wrong
+    # The organization has the policies that a space in it will have.
+    scoped = msgspec.structs.replace(order, space=scope)
+    _, wrong = await choose(context, scoped)
+    return findings + await unknown(context, scoped) + wrong
+
+
+async def _scope(context: Context, order: OnboardingOrder) -> str:
+    """The space, or its organization while it is still to be made."""
+    try:
+        return (await spaces.read_space(context.mondoo, order.space)).mrn
+    except Refused as error:
+        if order.new_space is None or error.code != "mondoo_space_missing":
+            raise
+        return order.new_space.organization
 
 
 def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding]:
