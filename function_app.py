@@ -6,10 +6,10 @@ The settings are read once, now: the app does not start with settings that are m
 import os
 
 import azure.durable_functions as df
-import azure.functions as func
 
 from shared.config import load_settings
 from shared.context import Context
+from shared.triggers.access import auth_level
 from shared.triggers.audits import audit_requests
 from shared.triggers.batches import batch_functions
 from shared.triggers.certificates import certificate_functions
@@ -25,7 +25,7 @@ from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
 
-app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+app = df.DFApp(http_auth_level=auth_level(context.settings))
 app.register_functions(tenant_functions(context))
 app.register_functions(policy_functions(context))
 app.register_functions(audit_requests(context))

@@ -152,6 +152,7 @@ class LocalStack:
             exchange=urls["exchange"],
             sharepoint=urls["sharepoint"] + "/{name}",
             compliance="https://ps.compliance.protection.outlook.com",
+            resource_manager=urls["resource-manager"],
             published=False,
         )
         path = self.folder / "cloud.json"

@@ -18,7 +18,8 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     """Endpoints of one cloud; every value is an https URL without a trailing slash.
 
     ``sharepoint`` holds ``{name}``, the first label of the tenant's initial domain, and is the
-    SharePoint admin site, which is also the audience of its tokens. ``vault_resource`` is the
+    SharePoint admin site, which is also the audience of its tokens, as ``resource_manager`` is of
+    Azure Resource Manager's. ``vault_resource`` is the
     audience of Key Vault tokens, ``federation_audience`` that of a managed identity's assertion.
     """
 
@@ -29,6 +30,7 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     exchange: str
     sharepoint: str
     compliance: str
+    resource_manager: str = "https://management.azure.com"
     vault_resource: str = "https://vault.azure.net"
     storage_resource: str = "https://storage.azure.com"
     events_resource: str = "https://eventgrid.azure.net"
@@ -60,6 +62,7 @@ CLOUDS: dict[str, Cloud] = {
             exchange="https://outlook.office365.us",
             sharepoint="https://{name}-admin.sharepoint.us",
             compliance="https://ps.compliance.protection.office365.us",
+            resource_manager="https://management.usgovcloudapi.net",
             vault_resource="https://vault.usgovcloudapi.net",
             federation_audience="api://AzureADTokenExchangeUSGov",
         ),
@@ -71,6 +74,7 @@ CLOUDS: dict[str, Cloud] = {
             exchange="https://webmail.apps.mil",
             sharepoint="https://{name}-admin.sharepoint-mil.us",
             compliance="https://l5.ps.compliance.protection.office365.us",
+            resource_manager="https://management.usgovcloudapi.net",
             vault_resource="https://vault.usgovcloudapi.net",
             federation_audience="api://AzureADTokenExchangeUSGov",
         ),
@@ -82,6 +86,7 @@ CLOUDS: dict[str, Cloud] = {
             exchange="https://partner.outlook.cn",
             sharepoint="https://{name}-admin.sharepoint.cn",
             compliance="https://ps.compliance.protection.partner.outlook.cn",
+            resource_manager="https://management.chinacloudapi.cn",
             vault_resource="https://vault.azure.cn",
             federation_audience="api://AzureADTokenExchangeChina",
         ),

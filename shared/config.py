@@ -44,6 +44,13 @@ class IdentityKind(StrEnum):
     AZURE_CLI = "azure-cli"
 
 
+class Authentication(StrEnum):
+    """What callers of the HTTP interface bring; see `shared.triggers.access`."""
+
+    KEYS = "keys"
+    ENTRA = "entra"
+
+
 class MondooLogin(StrEnum):
     """Who we are towards Mondoo; see `shared.mondoo.account` and `shared.mondoo.keyless`."""
 
@@ -60,7 +67,8 @@ class AuditNotify(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting, checked. Urls have no trailing slash."""
+    """Every setting, checked. Urls have no trailing slash. ``platform_authenticates``: App Service
+    says that its authentication stands in front (its own variable, not a setting of ours)."""
 
     cloud: Cloud
     trusted_ca_file: Path | None
@@ -89,6 +97,8 @@ class Settings:
     partner_center_ca_file: Path | None
     partner_center_certificate_hosts: frozenset[str]
     event_topic_endpoint: str | None
+    authentication: Authentication
+    platform_authenticates: bool
     audit_schedule: str
     audit_policy: RepairPolicy
     audit_concurrency: int
@@ -118,10 +128,19 @@ SETTINGS: tuple[Setting, ...] = (
         " application, no secret), `certificate` (multi-tenant application), `azure-cli`",
         "managed-identity",
     ),
-    Setting("HOME_TENANT_ID", "our own tenant; needed unless `IDENTITY` is `azure-cli`"),
+    Setting(
+        "HOME_TENANT_ID",
+        "our own tenant; needed unless `IDENTITY` is `azure-cli` and `AUTHENTICATION` `keys`",
+    ),
     Setting("MANAGED_IDENTITY_CLIENT_ID", "user-assigned managed identity; `federated` needs it"),
     Setting("ONBOARDING_CLIENT_ID", "multi-tenant application; `federated`, `certificate` need it"),
     Setting("ONBOARDING_CERTIFICATE", "its certificate in the vault; `certificate` needs it"),
+    Setting(
+        "AUTHENTICATION",
+        "what callers bring: `keys` (a function key), or `entra` (a token with the role Operator or"
+        " Reader, checked by App Service in front of the app)",
+        "keys",
+    ),
     Setting("KEY_VAULT_URL", "vault that holds the tenants' certificates (required)"),
     Setting(
         "MONDOO_LOGIN",
@@ -220,6 +239,10 @@ class _Reader:
         identity = self._choice("IDENTITY", {kind.value: kind for kind in IdentityKind})
         federated = identity in (IdentityKind.FEDERATED, IdentityKind.CERTIFICATE)
         ours = identity is not None and identity is not IdentityKind.AZURE_CLI
+        authentication = self._choice(
+            "AUTHENTICATION", {kind.value: kind for kind in Authentication}
+        )
+        entra = authentication is Authentication.ENTRA
         login = self._choice("MONDOO_LOGIN", {kind.value: kind for kind in MondooLogin})
         keyless = login is MondooLogin.KEYLESS and "MONDOO_LOGIN"
         policies = self._read("MONDOO_POLICIES") or ""
@@ -227,7 +250,7 @@ class _Reader:
             cloud=self._cloud(),
             trusted_ca_file=self._file("TRUSTED_CA_FILE"),
             identity=identity or IdentityKind.MANAGED_IDENTITY,
-            home_tenant_id=self._typed("HOME_TENANT_ID", Guid, needed_by=ours and "IDENTITY"),
+            home_tenant_id=self._typed("HOME_TENANT_ID", Guid, needed_by=ours or entra),
             managed_identity_client_id=self._typed(
                 "MANAGED_IDENTITY_CLIENT_ID",
                 Guid,
@@ -270,6 +293,8 @@ class _Reader:
             partner_center_ca_file=self._file("PARTNER_CENTER_CA_FILE"),
             partner_center_certificate_hosts=self._hosts("PARTNER_CENTER_CERTIFICATE_HOSTS"),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
+            authentication=authentication or Authentication.KEYS,
+            platform_authenticates=self._environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
             audit_schedule=self._schedule("AUDIT_SCHEDULE"),
             audit_policy=self._choice("AUDIT_POLICY", {p.value: p for p in RepairPolicy})
             or RepairPolicy.REPORT,

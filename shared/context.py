@@ -21,6 +21,7 @@ from shared.mondoo.client import MondooClient
 from shared.mondoo.keyless import RENEW_AFTER, KeylessLogin
 from shared.mondoo.upload import FindingsUpload
 from shared.notifications import Notifications, open_notifications
+from shared.resource_manager.client import ResourceManager
 from shared.tenants.records import TenantRecords, open_records
 from shared.tls import client_context
 from shared.vault.certificates import Vault
@@ -39,6 +40,7 @@ class Context:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._azures: dict[str, ResourceManager] = {}
         self._graphs: dict[str, GraphClient] = {}
         self._graph_connections: GraphConnections | None = None
 
@@ -116,8 +118,18 @@ class Context:
             )
         return self._graphs[tenant_id]
 
+    def azure(self, tenant_id: str) -> ResourceManager:
+        """Azure Resource Manager in one tenant, as ourselves."""
+        if tenant_id not in self._azures:
+            credential = self.identity.credential_for(tenant_id)
+            self._azures[tenant_id] = ResourceManager(self.settings, credential, tenant_id)
+        return self._azures[tenant_id]
+
     async def aclose(self) -> None:
         """Close every client that was built."""
+        for azure in self._azures.values():
+            await azure.aclose()
+        self._azures.clear()
         self._graphs.clear()
         connections, self._graph_connections = self._graph_connections, None
         if connections is not None:

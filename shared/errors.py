@@ -5,6 +5,8 @@
     ├── RequestError              the caller's fault; nothing was changed
     │   ├── InvalidRequest        400
     │   ├── NotAuthentic          401
+    │   ├── Unauthenticated       401
+    │   ├── Forbidden             403
     │   ├── NotFound              404
     │   └── TenantBusy            409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
@@ -90,6 +92,18 @@ class NotAuthentic(RequestError):
     """The request is not from whom it says it is."""
 
     status = 401
+
+
+class Unauthenticated(RequestError):
+    """It is not known who calls."""
+
+    status = 401
+
+
+class Forbidden(RequestError):
+    """The caller is known, and may not do this."""
+
+    status = 403
 
 
 class NotFound(RequestError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -275,14 +275,31 @@ class CertificateChoice(Struct, frozen=True, forbid_unknown_fields=True, rename=
     vault: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType = UNSET
 
 
+class SubscriptionChoice(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Subscriptions to scan, or to leave out; exactly one of the two lists."""
+
+    allow: Annotated[list[Guid], Meta(min_length=1, max_length=500)] | UnsetType = UNSET
+    deny: Annotated[list[Guid], Meta(min_length=1, max_length=500)] | UnsetType = UNSET
+
+
+class SubscriptionScope(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The Azure subscriptions that Mondoo scans: those of ``allow``, or all but those of ``deny``;
+    all where both are empty. Ids are lower-case and sorted."""
+
+    allow: list[str] = []
+    deny: list[str] = []
+
+
 class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The body of ``POST /api/tenants`` and ``POST /api/plan``.
 
     ``tenant`` is a tenant id (any case, with or without braces) or any domain of the tenant.
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
     taken over; without it such an application is only reported. ``policySearch`` chooses policies
-    by words instead of, or besides, MRNs. ``repair`` is what audits may put right by themselves
-    later. Fields that are left out take their value from the settings.
+    by words instead of, or besides, MRNs. ``subscriptions`` (``"all"``, an ``allow`` or a ``deny``
+    list) has Mondoo scan Azure as well; without it nothing of Azure is touched. ``repair`` is what
+    audits may put right by themselves later. Fields that are left out take their value from the
+    settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -292,6 +309,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     policies: Annotated[list[PolicyMrn], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
     policy_search: Annotated[str, Meta(min_length=2, max_length=100)] | UnsetType = UNSET
     policy_action: PolicyAction = PolicyAction.ACTIVE
+    subscriptions: Literal["all"] | SubscriptionChoice | UnsetType = UNSET
     adopt: Guid | UnsetType = UNSET
     certificate: CertificateChoice | UnsetType = UNSET
     repair: RepairPolicy | UnsetType = UNSET
@@ -313,6 +331,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     policies: list[str]
     policy_search: str | None = None
     policy_action: PolicyAction = PolicyAction.ACTIVE
+    subscriptions: SubscriptionScope | None = None
     adopt: str | None = None
     new_space: NewSpace | None = None
     certificate: str | None = None
@@ -398,6 +417,7 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     service_principal_id: str | None = None
     granted: list[str] = []
     integration: str | None = None
+    azure_integration: str | None = None
     scan_requested: bool = False
     scan_before: datetime | None = None
     scanned_at: datetime | None = None
@@ -442,6 +462,12 @@ class Rotation(Struct, frozen=True, omit_defaults=True, rename="camel"):
     old: CertificateReference
     new: CertificateReference | None = None
     overlap_until: datetime | None = None
+
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """The certificates that may be registered side by side for now: none once it is over."""
+        both = [] if self.state.over else [self.old, self.new]
+        return frozenset(each.thumbprint for each in both if each is not None)
 
 
 # --- receipts ------------------------------------------------------------------------------------
@@ -521,6 +547,7 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     service_principal_id: str | None = None
     certificate: CertificateReference | None = None
     integration: str | None = None
+    azure_integration: str | None = None
     console: str | None = None
     asset: str | None = None
     grade: str | None = None

@@ -29,6 +29,7 @@ from local.simulators.journal import Journal
 from local.simulators.managed_identity import ManagedIdentityService
 from local.simulators.mondoo import MondooService
 from local.simulators.partner_center import PartnerCenterService
+from local.simulators.resource_manager import ResourceManagerService
 from local.simulators.service import Service
 from local.simulators.sharepoint import SharePointService
 from local.simulators.tables import TablesService
@@ -63,6 +64,7 @@ class Simulators:
         self.vault = VaultService(self)
         self.exchange = ExchangeService(self)
         self.sharepoint = SharePointService(self)
+        self.resource_manager = ResourceManagerService(self)
         self.mondoo = MondooService(self)
         self.tables = TablesService(self)
         self.events = EventsService(self)
@@ -75,6 +77,7 @@ class Simulators:
             self.vault,
             self.exchange,
             self.sharepoint,
+            self.resource_manager,
             self.mondoo,
             self.tables,
             self.events,
@@ -205,7 +208,9 @@ class Simulators:
                     # Aborted, not closed: a TLS close would wait for a client that is gone.
                     if connection.transport is not None:
                         connection.transport.abort()
-                while server.connections:  # noqa: ASYNC110 - turns of the loop, no event tells
+                # Turns of the loop, no event tells. A call that is still delayed though its client
+                # is gone has no transport any more, and ends with the runner.
+                while any(each.transport is not None for each in server.connections):  # noqa: ASYNC110
                     await asyncio.sleep(0)
             await runner.cleanup()
         self._runners.clear()

@@ -17,6 +17,7 @@ VAULT = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"
 STORAGE = "e406a681-f3d4-42a8-90b6-c2b029497af1"
 EVENT_GRID = "4962773b-9cdb-44cf-a8bf-237846a00ab7"
 TOKEN_EXCHANGE = "fb60f99c-7a34-4190-8149-302f77469936"
+RESOURCE_MANAGER = "797f4846-ba00-4fd7-ba43-dac1f8f63013"
 
 MICROSOFT_TENANT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 """Owner organization of first-party applications."""
@@ -148,6 +149,11 @@ RESOURCES: dict[str, Resource] = {
         Resource(VAULT, "Azure Key Vault", audiences=("https://vault.azure.net",)),
         Resource(STORAGE, "Azure Storage", audiences=("https://storage.azure.com",)),
         Resource(EVENT_GRID, "Microsoft.EventGrid", audiences=("https://eventgrid.azure.net",)),
+        Resource(
+            RESOURCE_MANAGER,
+            "Windows Azure Service Management API",
+            audiences=("https://management.azure.com",),
+        ),
         Resource(TOKEN_EXCHANGE, "AAD Token Exchange", audiences=(TOKEN_EXCHANGE_AUDIENCE,)),
     )
 }

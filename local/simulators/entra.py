@@ -15,7 +15,14 @@ from uuid import uuid4
 from aiohttp import web
 
 from local.simulators.assertions import AssertionCheck
-from local.simulators.catalogue import EXCHANGE, GRAPH, RESOURCES, SHAREPOINT, TOKEN_EXCHANGE
+from local.simulators.catalogue import (
+    EXCHANGE,
+    GRAPH,
+    RESOURCE_MANAGER,
+    RESOURCES,
+    SHAREPOINT,
+    TOKEN_EXCHANGE,
+)
 from local.simulators.faults import Fault
 from local.simulators.objects import Application, ServicePrincipal
 from local.simulators.refusals import SignInRefused
@@ -292,6 +299,8 @@ class EntraService(Service):
             return EXCHANGE
         if audience == f"{urls.get('sharepoint')}/{tenant.name}":
             return SHAREPOINT
+        if audience == urls.get("resource-manager"):
+            return RESOURCE_MANAGER
         if audience in _AUDIENCES:
             return _AUDIENCES[audience]
         for principal in tenant.service_principals.values():

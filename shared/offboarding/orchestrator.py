@@ -13,6 +13,7 @@ from collections.abc import Generator
 from datetime import datetime
 from typing import Any
 
+from shared.custom_status import status_of
 from shared.models import (
     Operation,
     OperationKind,
@@ -80,7 +81,7 @@ def offboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     )
     operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
     operation.finished_at = utc_now(context)
-    context.set_custom_status(to_json(operation))
+    context.set_custom_status(status_of(operation))
     return to_json(operation)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from shared.context import Context
 from shared.errors import NotFound
 from shared.instances import DurableClient, newest_operation, start_operation
-from shared.models import TenantRecord, operation_id
+from shared.models import ObjectKind, TenantRecord, operation_id
 from shared.offboarding.calls import OffboardingOrder, OffboardingStart
 from shared.offboarding.orchestrator import OFFBOARD, begun
 from shared.vault.certificates import certificate_name
@@ -43,18 +45,32 @@ def order_for(
 ) -> OffboardingOrder:
     """What is to be offboarded, from the record or else from the settings."""
     settings = context.settings
-    known = record.application_name if record is not None else None
-    name = known or settings.application_name
-    certificate = record.certificate if record is not None else None
-    return OffboardingOrder(
+    space = record.space if record is not None else None
+    name = record.application_name if record is not None else None
+    name = name or settings.application_name
+    order = OffboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
         application_name=name,
-        certificate=certificate.name if certificate else certificate_name(name, tenant_id),
+        certificate=certificate_name(name, tenant_id),
         purge=purge,
-        space=(record.space if record is not None else None) or settings.mondoo_space,
-        app_id=record.app_id if record is not None else None,
-        application_object_id=record.application_object_id if record is not None else None,
-        service_principal_id=record.service_principal_id if record is not None else None,
-        integration=record.integration if record is not None else None,
+        space=space or settings.mondoo_space,
     )
+    if record is None:
+        return order
+    return msgspec.structs.replace(
+        order,
+        certificate=record.certificate.name if record.certificate else order.certificate,
+        app_id=record.app_id,
+        application_object_id=record.application_object_id
+        or _receipted(record, ObjectKind.APPLICATION),
+        service_principal_id=record.service_principal_id
+        or _receipted(record, ObjectKind.SERVICE_PRINCIPAL),
+        integration=record.integration,
+    )
+
+
+def _receipted(record: TenantRecord, kind: ObjectKind) -> str | None:
+    """The id of what an earlier offboarding removed, to look whether it is still gone."""
+    entries = record.receipt.entries if record.receipt is not None else []
+    return next((entry.id for entry in entries if entry.kind is kind), None)

@@ -1,7 +1,7 @@
 """The order of onboarding, and nothing else.
 
-    1. every step of `steps.STEPS` in turn; a step that failed or whose outcome is unknown stops
-       the rest, which are then ``skipped``
+    1. every step that the order takes, in turn; a step that failed or whose outcome is unknown
+       stops the rest, which are then ``skipped``
     2. the ``record`` step, always
 
 How one step is run, repeated and waited for is in `shared.operations`.
@@ -30,7 +30,7 @@ from shared.models import (
     from_json,
     to_json,
 )
-from shared.onboarding.steps import STEPS, StepDefinition
+from shared.onboarding.steps import STEPS, StepDefinition, steps_of
 from shared.operations import OrchestrationContext, Pace, changed, run_activity, skip, utc_now
 
 ONBOARD = "onboard"
@@ -64,7 +64,7 @@ def begun(order: OnboardingOrder, started_at: datetime) -> Operation:
         tenant_id=order.tenant_id,
         status=OperationStatus.RUNNING,
         started_at=started_at,
-        steps=[Step(name=step.name) for step in STEPS] + [Step(name=RECORD)],
+        steps=[Step(name=step.name) for step in steps_of(order)] + [Step(name=RECORD)],
     )
 
 
@@ -72,7 +72,7 @@ def onboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     """Onboard one tenant; the output is the `Operation` as JSON."""
     start = from_json(context.get_input(), OnboardingStart)
     operation, facts = start.operation, Facts()
-    for definition in STEPS:
+    for definition in steps_of(start.order):
         step = operation.step(definition.name)
         if operation.status is not OperationStatus.RUNNING:
             skip(step)

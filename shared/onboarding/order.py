@@ -14,6 +14,7 @@ from shared.models import (
     NewSpace,
     OnboardingOrder,
     OnboardingRequest,
+    SubscriptionScope,
     operation_id,
 )
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
@@ -49,6 +50,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         policies=_policies(settings, request),
         policy_search=None if request.policy_search is UNSET else request.policy_search,
         policy_action=request.policy_action,
+        subscriptions=_subscriptions(request),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
         certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
@@ -67,6 +69,25 @@ def _new_space(request: OnboardingRequest) -> NewSpace | None:
             field="space.create",
         )
     return request.space
+
+
+def _subscriptions(request: OnboardingRequest) -> SubscriptionScope | None:
+    chosen = request.subscriptions
+    if chosen is UNSET:
+        return None
+    if isinstance(chosen, str):
+        return SubscriptionScope()
+    if (chosen.allow is UNSET) == (chosen.deny is UNSET):
+        raise InvalidRequest(
+            "subscriptions_ambiguous",
+            "subscriptions needs an allow list or a deny list, and not both",
+            remediation='Send "all", {"allow": [ids]} or {"deny": [ids]}.',
+            field="subscriptions",
+        )
+    return SubscriptionScope(
+        allow=[] if chosen.allow is UNSET else sorted({each.lower() for each in chosen.allow}),
+        deny=[] if chosen.deny is UNSET else sorted({each.lower() for each in chosen.deny}),
+    )
 
 
 def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:

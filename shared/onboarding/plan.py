@@ -18,7 +18,7 @@ from shared.models import (
     StepCall,
 )
 from shared.onboarding.orchestrator import RECORD, begun, merged
-from shared.onboarding.steps import STEPS, run_step
+from shared.onboarding.steps import STEPS, run_step, steps_of
 from shared.operations import changed, fill
 
 
@@ -27,7 +27,7 @@ async def plan(context: Context, order: OnboardingOrder) -> Operation:
     operation = begun(order, context.now())
     operation.kind = OperationKind.PLAN
     facts = Facts()
-    for definition in STEPS:
+    for definition in steps_of(order):
         step = operation.step(definition.name)
         if operation.status is not OperationStatus.RUNNING:
             step.outcome = Outcome.SKIPPED

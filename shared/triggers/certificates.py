@@ -19,6 +19,7 @@ from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest
 from shared.models import CertificateReference
+from shared.triggers.access import Gate
 from shared.triggers.bodies import LARGEST_BODY
 from shared.triggers.problems import answering, json_response
 from shared.vault.certificates import certificate_name
@@ -35,10 +36,12 @@ class Stored(Struct, rename="camel"):
 def certificate_functions(context: Context) -> df.Blueprint:
     """The blueprint of the upload."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("put_certificate")
     @blueprint.route(route="tenants/{tenant}/certificate", methods=["PUT"])
     @answering
+    @gate.changes
     async def put_certificate(req: func.HttpRequest) -> func.HttpResponse:
         body = req.get_body()
         if len(body) > LARGEST_BODY:

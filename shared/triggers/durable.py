@@ -27,6 +27,7 @@ from shared.models import StepCall, StepResult, from_json, to_json
 from shared.onboarding.orchestrator import ONBOARD, RECORD_ACTIVITY, RecordCall, onboard
 from shared.onboarding.steps import STEPS, StepDefinition, record, run_step
 from shared.outcomes import outcome_of
+from shared.telemetry import operation_ended, step_ended
 
 Activity = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -50,7 +51,11 @@ def onboarding_functions(context: Context) -> df.Blueprint:
 
     async def record_tenant(call: dict[str, Any]) -> Any:
         given = from_json(call, RecordCall)
-        return await _answer(record.run(context, given.order, given.facts, given.operation))
+        result = await _result(record.run(context, given.order, given.facts, given.operation))
+        if result.wait is None:
+            known = given.facts.certificate
+            operation_ended(given.operation, known.not_after if known else None, context.now())
+        return to_json(result)
 
     register(blueprint, RECORD_ACTIVITY, record_tenant)
     return blueprint
@@ -78,7 +83,16 @@ def audit_functions(context: Context) -> df.Blueprint:
 
     async def record_audit(call: dict[str, Any]) -> Any:
         given = from_json(call, AuditCall)
-        return await _answer(auditing.record(context, given.order, given.operation))
+
+        async def recorded() -> StepResult:
+            result = await auditing.record(context, given.order, given.operation)
+            known = await context.records.get(given.order.tenant_id)
+            certificate = known.certificate if known else None
+            expires = certificate.not_after if certificate else None
+            operation_ended(given.operation, expires, context.now())
+            return result
+
+        return await _answer(recorded())
 
     register(blueprint, AUDIT_ACTIVITY, audit_tenant)
     register(blueprint, PUBLISH_ACTIVITY, publish)
@@ -94,17 +108,28 @@ def audit_functions(context: Context) -> df.Blueprint:
 
 
 async def _answer(step: Awaitable[StepResult]) -> Any:
+    """What a step says, as JSON."""
+    return to_json(await _result(step))
+
+
+async def _result(step: Awaitable[StepResult]) -> StepResult:
     """What a step says, with the errors of services turned into its outcome."""
     try:
-        return to_json(await step)
+        return await step
     except (NotYet, OutcomeUnknown, Refused) as error:
-        return to_json(outcome_of(error))
+        return outcome_of(error)
 
 
 def register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
-    """Register an activity under the name that its orchestrator calls."""
+    """Register an activity under the name that its orchestrator calls; its answers are logged."""
+
+    async def logged(call: dict[str, Any]) -> Any:
+        answer = await activity(call)
+        step_ended(name, call, answer)
+        return answer
+
     # The decorators name a function after the Python one, and names must differ within an app.
-    activity.__name__ = name
+    logged.__name__ = name
     # The worker that runs functions in Azure refuses a parameterised generic on a binding.
-    activity.__annotations__ = {"call": dict}
-    blueprint.activity_trigger(input_name="call", activity=name)(activity)
+    logged.__annotations__ = {"call": dict}
+    blueprint.activity_trigger(input_name="call", activity=name)(logged)

@@ -22,6 +22,8 @@ from shared.offboarding.orchestrator import OFFBOARD, RECEIPT_ACTIVITY, offboard
 from shared.offboarding.start import start_offboarding
 from shared.offboarding.steps import STEPS, RemovalStep, receipt, run_step
 from shared.outcomes import outcome_of
+from shared.telemetry import operation_ended
+from shared.triggers.access import Gate
 from shared.triggers.durable import Activity, register
 from shared.triggers.problems import answering
 from shared.triggers.tenants import accepted
@@ -30,11 +32,13 @@ from shared.triggers.tenants import accepted
 def offboarding_functions(context: Context) -> df.Blueprint:
     """The blueprint of offboarding: its request, its orchestrator and its activities."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("offboard_tenant_request")
     @blueprint.route(route="tenants/{tenant}", methods=["DELETE"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def offboard_tenant_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -56,6 +60,8 @@ def offboarding_functions(context: Context) -> df.Blueprint:
             result = await receipt.run(context, known.order, known.facts, known.operation)
         except (NotYet, OutcomeUnknown, Refused) as error:
             result = outcome_of(error)
+        if result.wait is None:
+            operation_ended(known.operation, None, context.now())
         return to_json(result)
 
     register(blueprint, RECEIPT_ACTIVITY, write_receipt)

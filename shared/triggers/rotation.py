@@ -26,6 +26,8 @@ from shared.rotation.events import read_event, tenant_to_rotate
 from shared.rotation.orchestrator import RECORD_ACTIVITY, ROTATE, RotationRecordCall, rotate
 from shared.rotation.start import start_rotation
 from shared.rotation.steps import STEPS, WITHDRAW, RotationStep, record, run_step
+from shared.telemetry import operation_ended
+from shared.triggers.access import Gate
 from shared.triggers.durable import Activity, register
 from shared.triggers.problems import answering
 from shared.triggers.tenants import accepted
@@ -41,11 +43,13 @@ _log = logging.getLogger(__name__)
 def rotation_functions(context: Context) -> df.Blueprint:
     """The blueprint of rotation: its entry points, its orchestrator and its activities."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("rotate_tenant_request")
     @blueprint.route(route="tenants/{tenant}/rotate", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def rotate_tenant_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -81,8 +85,13 @@ def rotation_functions(context: Context) -> df.Blueprint:
         known = from_json(call, RotationRecordCall)
         try:
             result = await record.run(context, known.order, known.operation)
+            tenant = await context.records.get(known.order.tenant_id)
         except (NotYet, OutcomeUnknown, Refused) as error:
             result = outcome_of(error)
+        else:
+            certificate = tenant.certificate if tenant else None
+            expires = certificate.not_after if certificate else None
+            operation_ended(known.operation, expires, context.now())
         return to_json(result)
 
     register(blueprint, RECORD_ACTIVITY, record_rotation)

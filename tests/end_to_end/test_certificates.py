@@ -13,7 +13,7 @@ import pytest
 from local.simulators import vault_certificates
 from local.stack import LocalStack
 from shared.certificates import Bundle, make_bundle
-from tests.driving import Driver, outcomes, step
+from tests.driving import Driver, eventually, outcomes, step
 from tests.end_to_end.test_onboarding import add_tenant
 from tests.end_to_end.test_secrets import _found, _records
 
@@ -189,3 +189,37 @@ def test_a_tenant_that_nobody_onboarded_cannot_be_offboarded_or_rotated(
     assert httpx.delete(url, timeout=30).json()["code"] == "tenant_unknown"
     assert httpx.delete(f"{url}?purge=perhaps", timeout=30).json()["field"] == "purge"
     assert product.post(f"/api/tenants/{tenant.id}/rotate").json()["code"] == "tenant_unknown"
+
+
+def test_the_vaults_event_and_the_nightly_timer_rotate_what_is_due(
+    product: Driver, domain: str
+) -> None:
+    tenant = add_tenant(product, domain)
+    product.onboard(domain)
+    before = product.get(f"/api/tenants/{tenant.id}").json()["tenant"]["certificate"]
+    event = {
+        "id": domain,
+        "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v",
+        "subject": before["name"],
+        "eventType": "Microsoft.KeyVault.CertificateNearExpiry",
+        "eventTime": "2026-09-10T08:00:00Z",
+        "dataVersion": "1",
+        "data": {"ObjectName": before["name"], "Version": before["version"], "VaultName": "v"},
+    }
+    webhook = "/runtime/webhooks/EventGrid?functionName=certificate_event"
+    for _ in range(2):  # delivered twice, as Event Grid may
+        answer = product.post(webhook, [event], headers={"aeg-event-type": "Notification"})
+        assert answer.status_code == 202, answer.text
+
+    def rotated() -> dict[str, Any] | None:
+        record = product.get(f"/api/tenants/{tenant.id}").json()["tenant"]
+        over = record.get("rotation", {}).get("state") == "finished"
+        return record if over and record["certificate"] != before else None
+
+    record = eventually(rotated, "the event has rotated the certificate")
+    # Nothing is due any more: the nightly look finds nothing to do in this tenant.
+    product.follow(f"/api/operations/{record['operationId']}")
+    answer = product.post("/admin/functions/rotate_due_tenants", {})
+    assert answer.status_code == 202, answer.text
+    after = product.get(f"/api/tenants/{tenant.id}").json()["tenant"]
+    assert after["certificate"] == record["certificate"]

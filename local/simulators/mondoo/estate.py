@@ -105,7 +105,8 @@ class Message:
 
 @dataclass(slots=True, repr=False)
 class Integration:
-    """A client integration. Only MS365 can be made by API here; others are seeded as bystanders."""
+    """A client integration. MS365 and AZURE can be made by API here; others are seeded as
+    bystanders. The lists of subscriptions are of AZURE."""
 
     mrn: str
     name: str
@@ -119,6 +120,8 @@ class Integration:
     client_id: str = ""
     certificate: str | None = None
     use_wif: bool = False
+    allowed_subscriptions: list[str] = field(default_factory=list)
+    denied_subscriptions: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)

@@ -26,6 +26,7 @@ from local.simulators.mondoo.status import Code, StatusError
 from local.simulators.mondoo.views import View
 
 MAX_NAME = 250
+_OPTIONS = {"MS365": "ms365ConfigurationOptions", "AZURE": "azureConfigurationOptions"}
 BINDING_LIFETIME = 3600
 _SPACE_ID = re.compile(r"[a-z0-9_-]{4,64}")
 _SPACE_NAME = re.compile(r"[A-Za-z0-9 \-'_]{2,64}")
@@ -156,6 +157,8 @@ def create_client_integration(context: Context, *, input: Mapping[str, Any]) -> 
         client_id=options["clientId"],
         certificate=options.get("certificate"),
         use_wif=bool(options.get("useWif")),
+        allowed_subscriptions=list(options.get("subscriptionsWhitelist") or ()),
+        denied_subscriptions=list(options.get("subscriptionsBlacklist") or ()),
         annotations=_pairs(input.get("annotations")),
         labels=_pairs(input.get("labels")),
     )
@@ -176,6 +179,8 @@ def update_client_integration_configuration(context: Context, *, input: Mapping[
         found.use_wif, found.certificate = True, None
     elif options.get("certificate") is not None:
         found.use_wif, found.certificate = False, options["certificate"]
+    found.allowed_subscriptions = list(options.get("subscriptionsWhitelist") or ())
+    found.denied_subscriptions = list(options.get("subscriptionsBlacklist") or ())
     if input.get("labels") is not None:
         found.labels = _pairs(input["labels"])
     if input.get("annotations") is not None:
@@ -235,12 +240,16 @@ def _assignment(context: Context, input: Mapping[str, Any]) -> tuple[str, list[s
 
 
 def _options(input: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The Microsoft 365 options of a create or update."""
-    if input["type"] != "MS365":
+    """The options of a create or update, of the integration's own type and of no other."""
+    member = _OPTIONS.get(input["type"])
+    if member is None:
         raise StatusError(Code.UNIMPLEMENTED, f"integrations of type {input['type']}")
-    options = input["configurationOptions"].get("ms365ConfigurationOptions")
-    if options is None:
-        raise _invalid("ms365ConfigurationOptions is required for type MS365")
+    given = input["configurationOptions"]
+    options = given.get(member)
+    if options is None or any(value is not None for name, value in given.items() if name != member):
+        raise _invalid(f"{member} is required for type {input['type']}")
+    if options.get("subscriptionsWhitelist") and options.get("subscriptionsBlacklist"):
+        raise _invalid("subscriptionsWhitelist and subscriptionsBlacklist are mutually exclusive")
     if not options["tenantId"] or not options["clientId"]:
         raise _invalid("tenantId and clientId must not be empty")
     if options.get("useWif") and options.get("certificate") is not None:

@@ -173,6 +173,15 @@ def integration(estate: Estate, found: Integration, wif_issuer: str) -> View:
             "wifSubject": wif_subject(found) if found.use_wif else None,
             "wifIssuerURL": wif_issuer if found.use_wif else None,
         }
+    elif found.type == "AZURE":
+        options = {
+            "__typename": "AzureConfigurationOptions",
+            "tenantId": found.tenant_id,
+            "clientId": found.client_id,
+            "subscriptionsWhitelist": list(found.allowed_subscriptions),
+            "subscriptionsBlacklist": list(found.denied_subscriptions),
+            "scanVms": False,
+        }
     return {
         "mrn": found.mrn,
         "name": found.name,

@@ -1,8 +1,8 @@
 """Receipt: what was removed and read back as gone, and what was not and why. It runs last, always.
 
-The tenant record is kept, as ``offboarded`` or ``offboarding-incomplete``, with the receipt in it;
-references to what is gone are taken out, the ids of the application stay, since they are what a
-later question would be about. The announcement carries the operation's id, as all of ours do.
+The tenant record is kept, as ``offboarded`` or ``offboarding-incomplete``, with the receipt in it.
+Once nothing of ours is left, references to what is gone are taken out of the record, so that no
+audit looks for it; the receipt still has the ids. The announcement carries the operation's id.
 """
 
 from __future__ import annotations
@@ -113,7 +113,19 @@ def _record(
     if not receipt.complete:
         return record
     return msgspec.structs.replace(
-        record, certificate=None, integration=None, console=None, scanned_at=None, onboarded_at=None
+        record,
+        app_id=None,
+        application_object_id=None,
+        service_principal_id=None,
+        certificate=None,
+        integration=None,
+        console=None,
+        asset=None,
+        grade=None,
+        coverage=[],
+        scanned_at=None,
+        onboarded_at=None,
+        rotation=None,
     )
 
 

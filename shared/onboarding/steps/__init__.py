@@ -7,13 +7,13 @@ reads back. With ``dry_run`` it writes nothing and says ``planned`` where it wou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown, Refused
-from shared.models import StepCall, StepResult
+from shared.models import OnboardingOrder, StepCall, StepResult
 from shared.onboarding.steps import (
     application,
     certificate,
@@ -25,6 +25,7 @@ from shared.onboarding.steps import (
     preflight,
     service_principal,
     sign_in,
+    subscriptions,
 )
 from shared.outcomes import outcome_of
 
@@ -45,6 +46,7 @@ class StepDefinition:
     name: str
     run: Run
     scan: bool = False
+    wanted: Callable[[OnboardingOrder], bool] = lambda order: True
 
     @property
     def activity(self) -> str:
@@ -61,10 +63,18 @@ STEPS: tuple[StepDefinition, ...] = (
     StepDefinition("directory-role", directory_role.run),
     StepDefinition("sign-in", sign_in.run),
     StepDefinition("integration", integration.run),
+    StepDefinition(
+        "subscriptions", subscriptions.run, wanted=lambda order: order.subscriptions is not None
+    ),
     StepDefinition("policies", policies.run),
     StepDefinition("first-scan", first_scan.run, scan=True),
 )
 """All steps but ``record``, which comes last, always, and is given the whole operation."""
+
+
+def steps_of(order: OnboardingOrder) -> list[StepDefinition]:
+    """The steps that an order takes."""
+    return [definition for definition in STEPS if definition.wanted(order)]
 
 
 async def run_step(

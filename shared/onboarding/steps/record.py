@@ -113,6 +113,7 @@ def _record(
         "service_principal_id": facts.service_principal_id,
         "certificate": facts.certificate,
         "integration": facts.integration,
+        "azure_integration": facts.azure_integration,
         "console": facts.console,
         "asset": facts.asset,
         "grade": facts.grade,

@@ -24,6 +24,7 @@ NAMES = {
     "mondoo",
     "tables",
     "events",
+    "resource-manager",
     "managed-identity",
     "control",
 }

@@ -15,7 +15,15 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from shared.models import Facts, OnboardingOrder, Outcome, StepResult, WaitPolicy, to_json
+from shared.models import (
+    Facts,
+    OnboardingOrder,
+    Outcome,
+    StepResult,
+    SubscriptionScope,
+    WaitPolicy,
+    to_json,
+)
 from shared.onboarding.orchestrator import (
     RECORD_ACTIVITY,
     OnboardingStart,
@@ -35,6 +43,7 @@ ORDER = OnboardingOrder(
     manifest="quick-setup",
     application_name="mondoo-ms365",
     policies=[],
+    subscriptions=SubscriptionScope(),  # so that every step is taken
 )
 WAITS = WaitPolicy(first=5, longest=60, propagation_deadline=900, scan_deadline=3600)
 HANDLE = df.Orchestrator.create(onboard)

@@ -1,0 +1,1 @@
+"""Azure Resource Manager: the subscriptions of a tenant, and Reader for our application on them."""
