@@ -99,14 +99,15 @@ def _busy(running: Operation) -> NotYet:
 
 
 def _as_wanted(record: TenantRecord, request: OnboardingRequest, order: OnboardingOrder) -> bool:
-    """Whether the tenant is onboarded the way the request wants. A request that names policies or a
-    certificate of its own is carried out: what was assigned is not in the record."""
+    """Whether the tenant is onboarded the way the request wants. A request that names policies, a
+    certificate or subscriptions is carried out: those are not compared."""
     return (
         record.state is TenantState.ONBOARDED
         and request.policies is UNSET
         and request.policy_search is UNSET
         and request.policy_action is PolicyAction.ACTIVE
         and request.certificate is UNSET
+        and request.subscriptions is UNSET
         and (record.space, record.manifest, record.application_name)
         == (order.space, order.manifest, order.application_name)
     )
