@@ -33,6 +33,7 @@ from shared.arrivals.orchestrator import (
 )
 from shared.context import Context
 from shared.models import to_json
+from shared.triggers.access import Gate
 from shared.triggers.problems import answering, json_response
 
 RETRY_AFTER_SECONDS = 10
@@ -69,11 +70,13 @@ class BatchView(Struct, omit_defaults=True, rename="camel"):
 def batch_functions(context: Context) -> df.Blueprint:
     """The blueprint of bulk onboarding."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("onboard_batch_request")
     @blueprint.route(route="tenants/batch", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def onboard_batch_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -86,6 +89,7 @@ def batch_functions(context: Context) -> df.Blueprint:
     @blueprint.route(route="batches/{id}", methods=["GET"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.reads
     async def get_batch(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -98,6 +102,7 @@ def batch_functions(context: Context) -> df.Blueprint:
     @blueprint.route(route="batches/{id}/cancel", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def cancel_batch(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -109,6 +114,7 @@ def batch_functions(context: Context) -> df.Blueprint:
     @blueprint.route(route="batches/{id}/retry", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def retry_batch(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:

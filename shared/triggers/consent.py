@@ -18,6 +18,7 @@ from shared.arrivals.pages import HEADERS, sorry, thanks
 from shared.arrivals.reception import forget_old_notes
 from shared.context import Context
 from shared.errors import OnboardingError
+from shared.triggers.access import Gate
 from shared.triggers.events import QUEUE, STORAGE
 from shared.triggers.problems import answering, json_response
 
@@ -29,10 +30,12 @@ _log = logging.getLogger(__name__)
 def consent_functions(context: Context) -> df.Blueprint:
     """The blueprint of consent."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("make_consent_link")
     @blueprint.route(route="consent/{tenant}", methods=["GET"])
     @answering
+    @gate.changes
     async def make_consent_link(req: func.HttpRequest) -> func.HttpResponse:
         return json_response(await make_link(context, req.route_params["tenant"]))
 

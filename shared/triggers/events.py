@@ -25,6 +25,7 @@ from shared.arrivals.reception import Note, Reception, notes, receive, reject
 from shared.arrivals.tenant_added import read_message
 from shared.context import Context
 from shared.errors import InvalidRequest
+from shared.triggers.access import Gate
 from shared.triggers.problems import answering, json_response
 
 QUEUE = "tenant-additions"
@@ -47,6 +48,7 @@ class Events(Struct, omit_defaults=True, rename="camel"):
 def event_functions(context: Context) -> df.Blueprint:
     """The blueprint of the tenant-added event."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("tenant_added_event")
     @blueprint.event_grid_trigger(arg_name="event")
@@ -74,6 +76,7 @@ def event_functions(context: Context) -> df.Blueprint:
     @blueprint.function_name("list_events")
     @blueprint.route(route="events", methods=["GET"])
     @answering
+    @gate.reads
     async def list_events(req: func.HttpRequest) -> func.HttpResponse:
         found = await notes(context, _reception(req.params.get("reception")))
         return json_response(Events(found[:LISTED]))

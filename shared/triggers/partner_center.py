@@ -24,6 +24,7 @@ from shared.arrivals.partner_center import (
 from shared.arrivals.signature import SignatureCheck
 from shared.context import Context
 from shared.errors import InvalidRequest
+from shared.triggers.access import Gate
 from shared.triggers.bodies import LARGEST_BODY
 from shared.triggers.events import QUEUE, STORAGE
 from shared.triggers.problems import answering, json_response
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 def partner_center_functions(context: Context) -> df.Blueprint:
     """The blueprint of Partner Center; empty where it is not used."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
     if context.settings.partner_center_ca_file is None:
         return blueprint
     signatures = SignatureCheck(context)
@@ -66,6 +68,7 @@ def partner_center_functions(context: Context) -> df.Blueprint:
     @blueprint.function_name("partner_center_report")
     @blueprint.route(route="partner-center/report", methods=["GET"])
     @answering
+    @gate.reads
     async def partner_center_report(req: func.HttpRequest) -> func.HttpResponse:
         return json_response(await newest_report(context))
 
