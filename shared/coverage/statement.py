@@ -211,11 +211,12 @@ class _Book:
             )
 
     def closed(self) -> Statement:
-        """The statement."""
+        """The statement, with the findings that matter most first."""
+        found = [_finding(cause) for cause in self.causes if cause.code != "scan_message"]
+        order = list(Severity)
         return Statement(
             [self._service(service) for service in SERVICES],
-            [_finding(cause) for cause in self.causes if cause.code != "scan_message"]
-            + self.unknown,
+            sorted(found + self.unknown, key=lambda each: order.index(each.severity)),
         )
 
     def _named(self, known: Meaning) -> None:
