@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check test-next bench format lock clean
+.PHONY: help demo run test check test-next bench package infra-check docs format lock clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
@@ -37,6 +37,15 @@ test-next: $(READY) ## the orchestrators on azure-functions-durable 2.x, the app
 bench: $(READY) ## cold start and requests for each onboarding
 	$(RUN) -m tests.benchmarks
 
+package: $(READY) ## the deployment package, reproducible: dist/onboarding.zip
+	$(RUN) -m local package
+
+infra-check: $(READY) ## checkov over infra/, in an environment of its own (a minute to install)
+	$(RUN) -m tests.infra.gate
+
+docs: $(READY) ## write the documents and the example settings that are made from the code
+	$(RUN) -m local docs
+
 format: $(READY) ## put the code in shape
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
@@ -46,4 +55,4 @@ lock: $(READY) ## compile requirements*.in into pinned requirements*.txt
 	for file in requirements requirements-dev; do $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links $$file.in --output-file $$file.txt; done
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-next .local .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-next .venv-infra dist .local .mypy_cache .ruff_cache .hypothesis .coverage*

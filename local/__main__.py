@@ -1,4 +1,7 @@
-"""``python -m local <verb>``: the bundle with no cloud. Verbs: demo, run, schema-diff."""
+"""``python -m local <verb>``: the bundle with no cloud.
+
+Verbs: demo, run, package, docs, schema-diff.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,14 @@ def main() -> int:
             from local.run import run
 
             return run()
+        case ["docs"]:
+            from local.documents import write
+
+            return write()
+        case ["package"]:
+            from local.package import package
+
+            return package()
         case ["schema-diff"]:
             from local.schema_diff import schema_diff
 

@@ -30,8 +30,10 @@ FAST_WAITS = {
     "POLL_LONGEST_SECONDS": "1",
     "PROPAGATION_DEADLINE_SECONDS": "60",
     "SCAN_DEADLINE_SECONDS": "60",
+    "ROTATION_OVERLAP_HOURS": "0.0005",
 }
-"""The simulators replicate within seconds, so we ask more often than one would in the cloud."""
+"""The simulators replicate within seconds, so we ask more often than one would in the cloud, and
+two certificates stay side by side for two seconds only."""
 
 
 class LocalStack:

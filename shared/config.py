@@ -44,6 +44,13 @@ class IdentityKind(StrEnum):
     AZURE_CLI = "azure-cli"
 
 
+class Authentication(StrEnum):
+    """What callers of the HTTP interface bring; see `shared.triggers.access`."""
+
+    KEYS = "keys"
+    ENTRA = "entra"
+
+
 class MondooLogin(StrEnum):
     """Who we are towards Mondoo; see `shared.mondoo.account` and `shared.mondoo.keyless`."""
 
@@ -60,7 +67,8 @@ class AuditNotify(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting, checked. Urls have no trailing slash."""
+    """Every setting, checked. Urls have no trailing slash. ``platform_authenticates``: App Service
+    says that its authentication stands in front (its own variable, not a setting of ours)."""
 
     cloud: Cloud
     trusted_ca_file: Path | None
@@ -80,8 +88,12 @@ class Settings:
     manifest: str
     application_name: str
     certificate_validity_days: int
+    rotation_before_days: int
+    rotation_overlap_hours: float
     waits: WaitPolicy
     event_topic_endpoint: str | None
+    authentication: Authentication
+    platform_authenticates: bool
     audit_schedule: str
     audit_policy: RepairPolicy
     audit_concurrency: int
@@ -111,10 +123,19 @@ SETTINGS: tuple[Setting, ...] = (
         " application, no secret), `certificate` (multi-tenant application), `azure-cli`",
         "managed-identity",
     ),
-    Setting("HOME_TENANT_ID", "our own tenant; needed unless `IDENTITY` is `azure-cli`"),
+    Setting(
+        "HOME_TENANT_ID",
+        "our own tenant; needed unless `IDENTITY` is `azure-cli` and `AUTHENTICATION` `keys`",
+    ),
     Setting("MANAGED_IDENTITY_CLIENT_ID", "user-assigned managed identity; `federated` needs it"),
     Setting("ONBOARDING_CLIENT_ID", "multi-tenant application; `federated`, `certificate` need it"),
     Setting("ONBOARDING_CERTIFICATE", "its certificate in the vault; `certificate` needs it"),
+    Setting(
+        "AUTHENTICATION",
+        "what callers bring: `keys` (a function key), or `entra` (a token with the role Operator or"
+        " Reader, checked by App Service in front of the app)",
+        "keys",
+    ),
     Setting("KEY_VAULT_URL", "vault that holds the tenants' certificates (required)"),
     Setting(
         "MONDOO_LOGIN",
@@ -141,6 +162,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MANIFEST", "permission manifest for requests that name none", DEFAULT_MANIFEST),
     Setting("APPLICATION_NAME", "name of the application made in each tenant", "mondoo-ms365"),
     Setting("CERTIFICATE_VALIDITY_DAYS", "longest life of a certificate, 1 to 730 days", "365"),
+    Setting(
+        "ROTATION_BEFORE_DAYS",
+        "days before its end that a certificate is rotated, or in its last third if that is later",
+        "30",
+    ),
+    Setting(
+        "ROTATION_OVERLAP_HOURS",
+        "hours that the old certificate stays registered beside the new one, 0 to 720",
+        "24",
+    ),
     Setting("POLL_FIRST_SECONDS", "first pause between attempts, doubled each time", "5"),
     Setting("POLL_LONGEST_SECONDS", "longest pause between attempts", "60"),
     Setting("PROPAGATION_DEADLINE_SECONDS", "how long to wait for replication", "900"),
@@ -187,6 +218,10 @@ class _Reader:
         identity = self._choice("IDENTITY", {kind.value: kind for kind in IdentityKind})
         federated = identity in (IdentityKind.FEDERATED, IdentityKind.CERTIFICATE)
         ours = identity is not None and identity is not IdentityKind.AZURE_CLI
+        authentication = self._choice(
+            "AUTHENTICATION", {kind.value: kind for kind in Authentication}
+        )
+        entra = authentication is Authentication.ENTRA
         login = self._choice("MONDOO_LOGIN", {kind.value: kind for kind in MondooLogin})
         keyless = login is MondooLogin.KEYLESS and "MONDOO_LOGIN"
         policies = self._read("MONDOO_POLICIES") or ""
@@ -194,7 +229,7 @@ class _Reader:
             cloud=self._cloud(),
             trusted_ca_file=self._file("TRUSTED_CA_FILE"),
             identity=identity or IdentityKind.MANAGED_IDENTITY,
-            home_tenant_id=self._typed("HOME_TENANT_ID", Guid, needed_by=ours and "IDENTITY"),
+            home_tenant_id=self._typed("HOME_TENANT_ID", Guid, needed_by=ours or entra),
             managed_identity_client_id=self._typed(
                 "MANAGED_IDENTITY_CLIENT_ID",
                 Guid,
@@ -223,6 +258,8 @@ class _Reader:
             certificate_validity_days=int(
                 self._number("CERTIFICATE_VALIDITY_DAYS", 1, LONGEST_CERTIFICATE_DAYS, whole=True)
             ),
+            rotation_before_days=int(self._number("ROTATION_BEFORE_DAYS", 1, 365, whole=True)),
+            rotation_overlap_hours=self._number("ROTATION_OVERLAP_HOURS", 0, 720),
             waits=WaitPolicy(
                 first=self._number("POLL_FIRST_SECONDS", 0.01, 300),
                 longest=self._number("POLL_LONGEST_SECONDS", 0.01, 600),
@@ -230,6 +267,8 @@ class _Reader:
                 scan_deadline=self._number("SCAN_DEADLINE_SECONDS", 1, 86_400),
             ),
             event_topic_endpoint=self._url("EVENT_TOPIC_ENDPOINT"),
+            authentication=authentication or Authentication.KEYS,
+            platform_authenticates=self._environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
             audit_schedule=self._schedule("AUDIT_SCHEDULE"),
             audit_policy=self._choice("AUDIT_POLICY", {p.value: p for p in RepairPolicy})
             or RepairPolicy.REPORT,

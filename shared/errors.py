@@ -4,6 +4,8 @@
     ├── SettingsError             the app must not start
     ├── RequestError              the caller's fault; nothing was changed
     │   ├── InvalidRequest        400
+    │   ├── Unauthenticated       401
+    │   ├── Forbidden             403
     │   ├── NotFound              404
     │   └── TenantBusy            409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
@@ -83,6 +85,18 @@ class RequestError(OnboardingError):
 
 class InvalidRequest(RequestError):
     """A field of the request, named by ``field``, is not what it must be."""
+
+
+class Unauthenticated(RequestError):
+    """It is not known who calls."""
+
+    status = 401
+
+
+class Forbidden(RequestError):
+    """The caller is known, and may not do this."""
+
+    status = 403
 
 
 class NotFound(RequestError):

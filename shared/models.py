@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from shared.transitions import TenantState
+from shared.transitions import RotationState, TenantState
 
 MARK = "managed-by:mondoo-onboarding"
 """The tag that says an object is ours. Nothing without it is ever changed or removed."""
@@ -45,6 +45,8 @@ class OperationKind(StrEnum):
     """What an operation does to a tenant."""
 
     ONBOARD = "onboard"
+    ROTATE = "rotate"
+    OFFBOARD = "offboard"
     PLAN = "plan"  # onboarding without a write
     AUDIT = "audit"
 
@@ -232,6 +234,23 @@ Guid = Annotated[
 ]
 
 
+VaultName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z-]{1,127}$",
+        description="Name of a certificate in Key Vault: letters, digits and hyphens",
+    ),
+]
+
+
+class CertificateChoice(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A certificate that is in Key Vault already: the vault (its name or its address; the one of
+    the settings, which is also what leaving it out means) and the certificate's name."""
+
+    name: VaultName
+    vault: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType = UNSET
+
+
 class SubscriptionChoice(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """Subscriptions to scan, or to leave out; exactly one of the two lists."""
 
@@ -268,11 +287,16 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     policy_action: PolicyAction = PolicyAction.ACTIVE
     subscriptions: Literal["all"] | SubscriptionChoice | UnsetType = UNSET
     adopt: Guid | UnsetType = UNSET
+    certificate: CertificateChoice | UnsetType = UNSET
     repair: RepairPolicy | UnsetType = UNSET
 
 
 class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A request with every choice made: what the orchestrator and each step are given."""
+    """A request with every choice made: what the orchestrator and each step are given.
+
+    ``certificate`` names one in the vault that is the administrator's own: it is used as it is, and
+    neither renewed nor removed by us.
+    """
 
     operation_id: str
     tenant_id: str
@@ -284,6 +308,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     policy_action: PolicyAction = PolicyAction.ACTIVE
     subscriptions: SubscriptionScope | None = None
     adopt: str | None = None
+    certificate: str | None = None
     repair: RepairPolicy = RepairPolicy.REPORT
 
 
@@ -399,6 +424,79 @@ class StepCall(Struct, frozen=True, omit_defaults=True, rename="camel"):
     changed: bool = False
 
 
+class Rotation(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The rotation of a tenant's certificate, as far as it has come; references only.
+
+    ``overlap_until``: when the old certificate may go, once Mondoo has scanned with the new one.
+    """
+
+    state: RotationState
+    operation_id: str
+    changed_at: datetime
+    old: CertificateReference
+    new: CertificateReference | None = None
+    overlap_until: datetime | None = None
+
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """The certificates that may be registered side by side for now: none once it is over."""
+        both = [] if self.state.over else [self.old, self.new]
+        return frozenset(each.thumbprint for each in both if each is not None)
+
+
+# --- receipts ------------------------------------------------------------------------------------
+
+
+class ObjectKind(StrEnum):
+    """What an onboarding makes, in the order in which an offboarding removes it."""
+
+    INTEGRATION = "integration"
+    DIRECTORY_ROLE = "directory-role"
+    PERMISSION = "permission"
+    SERVICE_PRINCIPAL = "service-principal"
+    APPLICATION = "application"
+    CERTIFICATE = "certificate"
+
+
+class Fate(StrEnum):
+    """What became of an object. Only `PRESENT` and `UNKNOWN` keep a tenant from being offboarded.
+
+    `PRESENT`: it was there when last looked at. `REMOVED`: it was there, and was read back as gone.
+    `ABSENT`: it was gone before. `KEPT`: it is not ours to remove.
+    """
+
+    PRESENT = "present"
+    REMOVED = "removed"
+    ABSENT = "absent"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+
+
+class ReceiptEntry(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One object of a receipt. ``message`` says why, where it was not simply removed;
+    ``recoverable_until`` is when a soft-deleted object goes for good."""
+
+    kind: ObjectKind
+    id: str
+    name: str
+    fate: Fate
+    checked_at: datetime
+    message: str | None = None
+    recoverable_until: datetime | None = None
+
+
+class Receipt(Struct, frozen=True, rename="camel"):
+    """What an offboarding left behind. ``complete``: nothing of ours is there, as far as it can
+    be known; ``purged``: it was asked to delete for good, not softly."""
+
+    operation_id: str
+    tenant_id: str
+    made_at: datetime
+    purged: bool
+    complete: bool
+    entries: list[ReceiptEntry]
+
+
 # --- records -------------------------------------------------------------------------------------
 
 
@@ -406,7 +504,8 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
     the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
     with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
-    put right; ``audit_status`` how it stood at the newest audit."""
+    put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
+    offboarding; ``rotation`` its newest one, ended or not."""
 
     tenant_id: str
     state: TenantState
@@ -432,6 +531,8 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     repair: RepairPolicy = RepairPolicy.REPORT
     audited_at: datetime | None = None
     audit_status: str | None = None
+    receipt: Receipt | None = None
+    rotation: Rotation | None = None
 
 
 # --- JSON ----------------------------------------------------------------------------------------

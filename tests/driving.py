@@ -19,7 +19,13 @@ LONGEST_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.05
 
 
-def eventually(look: Callable[[], T | None], what: str, *, seconds: float = LONGEST_SECONDS) -> T:
+def eventually(
+    look: Callable[[], T | None],
+    what: str,
+    *,
+    seconds: float = LONGEST_SECONDS,
+    every: float = LOOK_EVERY_SECONDS,
+) -> T:
     """What ``look`` returns once it returns something.
 
     A condition is waited for, never a time; the limit only ends a test that would hang.
@@ -31,7 +37,7 @@ def eventually(look: Callable[[], T | None], what: str, *, seconds: float = LONG
         if seen is not None:
             return seen
         assert time.monotonic() < limit, f"did not come to pass: {what}"
-        pause.wait(LOOK_EVERY_SECONDS)
+        pause.wait(every)
 
 
 class Driver:

@@ -10,6 +10,7 @@ import sys
 import httpx
 
 from local.demo.audit import audit_samples
+from local.demo.leaving import rotate_and_offboard
 from local.demo.onboarding import onboard_samples
 from local.demo.stage import Stage
 from local.samples import sample_tenants
@@ -23,6 +24,7 @@ def demo() -> int:
         samples = sample_tenants(stack.simulators)
         wrong = onboard_samples(stage, samples)
         wrong += audit_samples(stage, samples)
+        wrong += rotate_and_offboard(stage, samples)
     for sentence in wrong:
         print(f"\n{sentence}", file=sys.stderr)
     return 1 if wrong else 0

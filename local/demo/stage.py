@@ -19,6 +19,7 @@ SIGNS = {
     "changed": "✚",
     "warning": "!",
     "skipped": "·",
+    "planned": "→",
     "failed": "✗",
     "unknown": "?",
 }
@@ -51,6 +52,12 @@ class Stage:
     def run(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Start an operation and print each step as it ends; the operation when all have."""
         return self._follow(self.post(path, body))
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """DELETE; prints each step of the operation as it ends, and returns it when all have."""
+        answer = self._client.delete(path)
+        answer.raise_for_status()
+        return self._follow(answer.headers["Location"])
 
     def until(self, path: str, ended: str, values: tuple[str, ...]) -> dict[str, Any]:
         """Look at ``path`` until its field ``ended`` has one of the values."""

@@ -205,7 +205,9 @@ class Simulators:
                     # Aborted, not closed: a TLS close would wait for a client that is gone.
                     if connection.transport is not None:
                         connection.transport.abort()
-                while server.connections:  # noqa: ASYNC110 - turns of the loop, no event tells
+                # Turns of the loop, no event tells. A call that is still delayed though its client
+                # is gone has no transport any more, and ends with the runner.
+                while any(each.transport is not None for each in server.connections):  # noqa: ASYNC110
                     await asyncio.sleep(0)
             await runner.cleanup()
         self._runners.clear()

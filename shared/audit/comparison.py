@@ -115,6 +115,7 @@ def _of_application(
         integration.given_certificate(observation.integration),
         now=now,
         warning=limits.certificate_warning,
+        rotating=record.rotation.thumbprints if record.rotation is not None else (),
     )
     yield from credentials.other_credentials(app, now=now)
     if principal is not None:

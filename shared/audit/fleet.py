@@ -21,6 +21,7 @@ from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from shared.audit.history import recall
@@ -41,6 +42,9 @@ INSTANCE = "fleet-audit"
 
 ROUNDS_PER_LIFE = 20
 """Rounds until the orchestrator continues as new; a round is one activity and one timer."""
+
+LONGEST_LIFE = 500_000
+"""Characters of rounds until it does so sooner: the lists of a run grow with what is in flight."""
 
 TROUBLES = 20
 """Rounds in a row that may fail for want of the records before the run is given up."""
@@ -117,7 +121,11 @@ def audit_fleet(context: FleetContext) -> Generator[Any, Any, Any]:
     """Advance the run until it has ended; the output is the `FleetRun` as JSON."""
     start = from_json(context.get_input(), FleetStart)
     run = to_json(start.run)
+    written = 0
     for _ in range(ROUNDS_PER_LIFE):
+        if written > LONGEST_LIFE:
+            break
+        written += 2 * len(msgspec.json.encode(run))  # it goes in, and comes out much the same
         run = yield context.call_activity(ADVANCE_ACTIVITY, run)
         context.set_custom_status(summary(from_json(run, FleetRun)))
         if from_json(run, FleetRun).ended:

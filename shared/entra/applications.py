@@ -28,9 +28,12 @@ from shared.entra.graph import (
 from shared.entra.key_credentials import (
     KeyCredential,
     expired_strangers,
+    is_ours,
+    kept,
     key_credentials_with,
     lost_entries,
     new_entry,
+    thumbprint,
     thumbprint_of,
     thumbprints,
 )
@@ -389,6 +392,68 @@ async def update_application(
             body["keyCredentials"] = keys
     if not body:
         return application
+    await _patched(graph, application, body, now)
+    read_back = await read_object(graph, application.object_id, young=True)
+    return _checked(
+        read_back, graph, application.key_credentials, certificate_der, now, manifest, present
+    )
+
+
+async def add_certificate(
+    graph: GraphClient,
+    application: Application,
+    *,
+    certificate_der: bytes,
+    key_display_name: str,
+    now: datetime,
+) -> Application:
+    """Add a certificate beside all others, drop expired ones of ours, and read back.
+
+    ``application`` must be freshly read. Nothing else of it is changed. Raises as
+    `update_application`.
+    """
+    keys = key_credentials_with(
+        application.key_credentials, certificate_der=certificate_der, name=key_display_name, now=now
+    )
+    if keys is None:
+        return application
+    await _patched(graph, application, {"keyCredentials": keys}, now)
+    read_back = await read_object(graph, application.object_id, young=True)
+    return _checked(read_back, graph, application.key_credentials, certificate_der, now)
+
+
+async def remove_certificate(
+    graph: GraphClient, application: Application, unwanted: str, now: datetime
+) -> Application:
+    """Remove the entries of ours with the thumbprint ``unwanted``, and read back.
+
+    ``application`` must be freshly read. Entries that others added stay, whatever they hold.
+
+    Raises:
+        NotYet: reading does not show it yet.
+    """
+    going = [each for each in application.key_credentials if is_ours(each)]
+    going = [each for each in going if thumbprint(each) == unwanted]
+    if not going:
+        return application
+    staying = [kept(each) for each in application.key_credentials if each not in going]
+    await _patched(graph, application, {"keyCredentials": staying}, now)
+    read_back = await read_object(graph, application.object_id, young=True)
+    left = {str(each.get("keyId")) for each in read_back.key_credentials}
+    if left != {str(each.get("keyId")) for each in staying}:
+        raise NotYet(
+            "application_not_replicated",
+            f"a certificate was removed from application {application.app_id} in tenant"
+            f" {graph.tenant_id}, but reading does not show it yet",
+            remediation=_REPEAT,
+            tenant_id=graph.tenant_id,
+        )
+    return read_back
+
+
+async def _patched(
+    graph: GraphClient, application: Application, body: Mapping[str, Any], now: datetime
+) -> None:
     what = f"application {application.app_id}"
     try:
         await graph.patch(
@@ -411,10 +476,6 @@ async def update_application(
             tenant_id=graph.tenant_id,
             request_id=error.request_id,
         ) from error
-    read_back = await read_object(graph, application.object_id, young=True)
-    return _checked(
-        read_back, graph, application.key_credentials, certificate_der, now, manifest, present
-    )
 
 
 def _checked(

@@ -82,6 +82,13 @@ async def find(
     return [one for one in found if (one.tenant_id, one.client_id) == wanted]
 
 
+async def of_tenant(client: MondooClient, space: str, tenant_id: str) -> list[Integration]:
+    """All integrations of a tenant in a space, whatever application they sign in with."""
+    answer = await client.execute("list_integrations", {"scope": space})
+    found = [_integration(shown) for shown in answer["listClientIntegrations"]["integrations"]]
+    return [one for one in found if one.tenant_id == tenant_id.lower()]
+
+
 async def read(client: MondooClient, mrn: str) -> Integration:
     """One integration.
 
@@ -138,6 +145,15 @@ async def update(
         },
         repeatable=True,
     )
+
+
+async def delete(client: MondooClient, mrn: str) -> None:
+    """Remove an integration. Its assets stay in the space until they age out.
+
+    Raises:
+        Refused: ``mondoo_not_found`` when it is gone already.
+    """
+    await client.execute("delete_integration", {"mrn": mrn}, repeatable=True)
 
 
 async def trigger_scan(client: MondooClient, mrn: str) -> None:

@@ -9,7 +9,13 @@ from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest
 from shared.manifest import load_manifest
-from shared.models import OnboardingOrder, OnboardingRequest, SubscriptionScope, operation_id
+from shared.models import (
+    CertificateChoice,
+    OnboardingOrder,
+    OnboardingRequest,
+    SubscriptionScope,
+    operation_id,
+)
 
 
 async def take_order(context: Context, request: OnboardingRequest) -> OnboardingOrder:
@@ -40,6 +46,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         policy_action=request.policy_action,
         subscriptions=_subscriptions(request),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
+        certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
 
@@ -68,6 +75,20 @@ def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
         return request.policies
     # Who searches has chosen; the default is for those who have not.
     return list(settings.mondoo_policies) if request.policy_search is UNSET else []
+
+
+def _own(settings: Settings, chosen: CertificateChoice) -> str:
+    """The name of the administrator's own certificate, which must be in our vault."""
+    ours = settings.key_vault_url.lower()
+    names = {ours, ours.removeprefix("https://").partition(".")[0]}
+    if chosen.vault is not UNSET and chosen.vault.lower().rstrip("/") not in names:
+        raise InvalidRequest(
+            "vault_not_ours",
+            "the certificate is in another vault than the one that KEY_VAULT_URL names",
+            remediation=f"Import the certificate into {settings.key_vault_url}.",
+            field="certificate.vault",
+        )
+    return chosen.name
 
 
 def _space(settings: Settings, request: OnboardingRequest) -> str:

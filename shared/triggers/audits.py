@@ -26,6 +26,7 @@ from shared.entra.tenants import resolve_tenant
 from shared.errors import NotFound
 from shared.manifest import load_manifest
 from shared.models import RepairPolicy, TenantRecord
+from shared.triggers.access import Gate
 from shared.triggers.bodies import read_optional_body
 from shared.triggers.problems import answering, json_response
 from shared.triggers.tenants import accepted
@@ -49,11 +50,13 @@ class FleetRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="came
 def audit_requests(context: Context) -> df.Blueprint:
     """The blueprint of audits, reports and roll-outs."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("audit_request")
     @blueprint.route(route="tenants/{tenant}/audit", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def audit_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -67,6 +70,7 @@ def audit_requests(context: Context) -> df.Blueprint:
     @blueprint.function_name("tenant_report")
     @blueprint.route(route="tenants/{tenant}/report", methods=["GET"])
     @answering
+    @gate.reads
     async def tenant_report(req: func.HttpRequest) -> func.HttpResponse:
         wanted = chosen(req.params.get("format"), req.headers.get("accept"))
         record = await _known(context, req.route_params["tenant"])
@@ -89,6 +93,7 @@ def audit_requests(context: Context) -> df.Blueprint:
     @blueprint.route(route="report", methods=["GET"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.reads
     async def fleet_report(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -102,6 +107,7 @@ def audit_requests(context: Context) -> df.Blueprint:
     @blueprint.route(route="audit", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def fleet_audit_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -112,6 +118,7 @@ def audit_requests(context: Context) -> df.Blueprint:
     @blueprint.route(route="audit", methods=["GET"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.reads
     async def fleet_audit_status(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -128,6 +135,7 @@ def audit_requests(context: Context) -> df.Blueprint:
     @blueprint.route(route="manifests/{name}/rollout", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def rollout_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:

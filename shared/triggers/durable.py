@@ -27,6 +27,7 @@ from shared.models import StepCall, StepResult, from_json, to_json
 from shared.onboarding.orchestrator import ONBOARD, RECORD_ACTIVITY, RecordCall, onboard
 from shared.onboarding.steps import STEPS, StepDefinition, record, run_step
 from shared.outcomes import outcome_of
+from shared.telemetry import operation_ended, step_ended
 
 Activity = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -46,13 +47,17 @@ def onboarding_functions(context: Context) -> df.Blueprint:
         return run
 
     for definition in STEPS:
-        _register(blueprint, definition.activity, step_activity(definition))
+        register(blueprint, definition.activity, step_activity(definition))
 
     async def record_tenant(call: dict[str, Any]) -> Any:
         given = from_json(call, RecordCall)
-        return await _answer(record.run(context, given.order, given.facts, given.operation))
+        result = await _result(record.run(context, given.order, given.facts, given.operation))
+        if result.wait is None:
+            known = given.facts.certificate
+            operation_ended(given.operation, known.not_after if known else None, context.now())
+        return to_json(result)
 
-    _register(blueprint, RECORD_ACTIVITY, record_tenant)
+    register(blueprint, RECORD_ACTIVITY, record_tenant)
     return blueprint
 
 
@@ -78,11 +83,20 @@ def audit_functions(context: Context) -> df.Blueprint:
 
     async def record_audit(call: dict[str, Any]) -> Any:
         given = from_json(call, AuditCall)
-        return await _answer(auditing.record(context, given.order, given.operation))
 
-    _register(blueprint, AUDIT_ACTIVITY, audit_tenant)
-    _register(blueprint, PUBLISH_ACTIVITY, publish)
-    _register(blueprint, AUDIT_RECORD_ACTIVITY, record_audit)
+        async def recorded() -> StepResult:
+            result = await auditing.record(context, given.order, given.operation)
+            known = await context.records.get(given.order.tenant_id)
+            certificate = known.certificate if known else None
+            expires = certificate.not_after if certificate else None
+            operation_ended(given.operation, expires, context.now())
+            return result
+
+        return await _answer(recorded())
+
+    register(blueprint, AUDIT_ACTIVITY, audit_tenant)
+    register(blueprint, PUBLISH_ACTIVITY, publish)
+    register(blueprint, AUDIT_RECORD_ACTIVITY, record_audit)
 
     @blueprint.function_name(ADVANCE_ACTIVITY)
     @blueprint.activity_trigger(input_name="call", activity=ADVANCE_ACTIVITY)
@@ -94,16 +108,28 @@ def audit_functions(context: Context) -> df.Blueprint:
 
 
 async def _answer(step: Awaitable[StepResult]) -> Any:
+    """What a step says, as JSON."""
+    return to_json(await _result(step))
+
+
+async def _result(step: Awaitable[StepResult]) -> StepResult:
     """What a step says, with the errors of services turned into its outcome."""
     try:
-        return to_json(await step)
+        return await step
     except (NotYet, OutcomeUnknown, Refused) as error:
-        return to_json(outcome_of(error))
+        return outcome_of(error)
 
 
-def _register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
+def register(blueprint: df.Blueprint, name: str, activity: Activity) -> None:
+    """Register an activity under the name that its orchestrator calls; its answers are logged."""
+
+    async def logged(call: dict[str, Any]) -> Any:
+        answer = await activity(call)
+        step_ended(name, call, answer)
+        return answer
+
     # The decorators name a function after the Python one, and names must differ within an app.
-    activity.__name__ = name
+    logged.__name__ = name
     # The worker that runs functions in Azure refuses a parameterised generic on a binding.
-    activity.__annotations__ = {"call": dict}
-    blueprint.activity_trigger(input_name="call", activity=name)(activity)
+    logged.__annotations__ = {"call": dict}
+    blueprint.activity_trigger(input_name="call", activity=name)(logged)

@@ -16,6 +16,7 @@ from shared.errors import InvalidRequest
 from shared.models import SpaceMrn
 from shared.mondoo import policies
 from shared.mondoo.policies import Policy
+from shared.triggers.access import Gate
 from shared.triggers.problems import answering, json_response
 
 
@@ -29,10 +30,12 @@ class PolicyList(Struct, rename="camel"):
 def policy_functions(context: Context) -> df.Blueprint:
     """The blueprint of the list of policies."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("list_policies")
     @blueprint.route(route="policies", methods=["GET"])
     @answering
+    @gate.reads
     async def list_policies(req: func.HttpRequest) -> func.HttpResponse:
         space = _space(req.params.get("space") or context.settings.mondoo_space)
         search = (req.params.get("search") or "").strip()

@@ -22,6 +22,7 @@ from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
 from shared.onboarding.start import start_onboarding
 from shared.transitions import TenantState
+from shared.triggers.access import Gate
 from shared.triggers.bodies import read_body
 from shared.triggers.problems import answering, json_response
 
@@ -56,11 +57,13 @@ class TenantPage(Struct, omit_defaults=True, rename="camel"):
 def tenant_functions(context: Context) -> df.Blueprint:
     """The blueprint of everything a person or a script asks over HTTP."""
     blueprint = df.Blueprint()
+    gate = Gate(context.settings)
 
     @blueprint.function_name("onboard_tenant_request")
     @blueprint.route(route="tenants", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.changes
     async def onboard_tenant_request(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -71,6 +74,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
     @blueprint.function_name("plan_request")
     @blueprint.route(route="plan", methods=["POST"])
     @answering
+    @gate.reads
     async def plan_request(req: func.HttpRequest) -> func.HttpResponse:
         order = await take_order(context, read_body(req.get_body(), OnboardingRequest))
         return json_response(await plan(context, order))
@@ -78,6 +82,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
     @blueprint.function_name("list_tenants")
     @blueprint.route(route="tenants", methods=["GET"])
     @answering
+    @gate.reads
     async def list_tenants(req: func.HttpRequest) -> func.HttpResponse:
         limit, state = _limit(req.params.get("limit")), _state(req.params.get("state"))
         records, after = await context.records.page(
@@ -93,6 +98,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
     @blueprint.route(route="tenants/{tenant}", methods=["GET"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.reads
     async def get_tenant(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
@@ -115,6 +121,7 @@ def tenant_functions(context: Context) -> df.Blueprint:
     @blueprint.route(route="operations/{id}", methods=["GET"])
     @blueprint.durable_client_input(client_name="client")
     @answering
+    @gate.reads
     async def get_operation(
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:

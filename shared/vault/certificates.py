@@ -12,7 +12,7 @@ the vault keeps it. Old versions stay: Entra ID may know them still.
 Renewal by the vault itself is switched off: a version that Entra ID does not know cannot sign in,
 so a new one is made only together with the rest of the chain.
 
-Left out: deleting and purging, and certificates of outside authorities.
+Deleting, disabling and taking in certificates is in `shared.vault.lifecycle`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from shared.azure_failures import AzureService, asking, request_id_of
 from shared.azure_transport import client_options
-from shared.certificates import make_bundle, pem_of_pfx
+from shared.certificates import Bundle, make_bundle, pem_of_pfx
 from shared.config import LONGEST_CERTIFICATE_DAYS, Settings
 from shared.errors import NotYet, Refused
 from shared.models import MARK_LABEL, CertificateReference
@@ -140,8 +140,22 @@ class Vault:
         if months >= 1:
             certificate = await self._create(name, months, tags, tenant_id)
         else:
-            certificate = await self._import(name, days, now, tags, tenant_id)
+            bundle = await asyncio.to_thread(make_bundle, name, days, now)
+            certificate = await self._import(name, bundle, tags, tenant_id)
         return self._stored(certificate).reference
+
+    async def take_in(self, name: str, bundle: Bundle, *, tenant_id: str) -> CertificateReference:
+        """A new version of certificate ``name`` from a key pair that was checked already.
+
+        It is tagged as ours and with the tenant's id. Raises as `issue`.
+        """
+        stored = await self.read(name)
+        if stored is None:
+            await self._recover(name, tenant_id)
+        elif not stored.marked:
+            raise _taken(f"certificate {name}", tenant_id)
+        tags = {MARK_LABEL[0]: MARK_LABEL[1], TENANT_TAG: tenant_id}
+        return self._stored(await self._import(name, bundle, tags, tenant_id)).reference
 
     async def pem(self, reference: CertificateReference) -> str:
         """Key and certificates of one version, PEM. Check it with `shared.certificates`.
@@ -172,6 +186,21 @@ class Vault:
         with asking(self._certificates_service, "list certificates"):
             pages = self._certificates.list_properties_of_certificates(max_page_size=1).by_page()
             await anext(pages, None)
+
+    @property
+    def url(self) -> str:
+        """The vault's address, without a slash at the end."""
+        return self._url
+
+    @property
+    def certificates(self) -> CertificateClient:
+        """The client of certificates, for `shared.vault.lifecycle`; wrap its calls in `asking`."""
+        return self._certificates
+
+    @property
+    def certificates_service(self) -> AzureService:
+        """How failures of `certificates` are told."""
+        return self._certificates_service
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -230,11 +259,10 @@ class Vault:
         return made
 
     async def _import(
-        self, name: str, days: int, now: datetime, tags: dict[str, str], tenant_id: str
+        self, name: str, bundle: Bundle, tags: dict[str, str], tenant_id: str
     ) -> KeyVaultCertificate:
         from azure.core.exceptions import HttpResponseError
 
-        bundle = await asyncio.to_thread(make_bundle, name, days, now)
         with asking(self._certificates_service, f"import certificate {name}", repeatable=False):
             try:
                 return await self._certificates.import_certificate(

@@ -25,3 +25,7 @@ def test_every_sample_tenant_ends_as_it_should(capsys: pytest.CaptureFixture[str
             assert named == ["entra", "exchange", "sharepoint", "teams", "intune"]
     assert "1 clean, 3 with findings, 0 failed" in printed.out
     assert "3 clean, 1 with findings, 0 failed" in printed.out
+    assert "was replaced by" in printed.out
+    receipt = printed.out.partition("receipt of")[2].partition("\n\n")[0].splitlines()[1:]
+    assert {line.split()[0] for line in receipt} == {"removed"}
+    assert {line.split()[1] for line in receipt} >= {"integration", "application", "certificate"}

@@ -56,6 +56,26 @@ def a_tenant_is_onboarded(stage: Stage) -> None:
     assert operation["tenant"]["state"] == "onboarded", operation
 
 
+def its_certificate_is_rotated(stage: Stage) -> None:
+    tenant_id = stage.http("GET", "/api/tenants").json()["tenants"][0]["tenantId"]
+    answer = stage.http("POST", f"/api/tenants/{tenant_id}/rotate")
+    assert answer.status == 202, answer
+    state = stage.finished(f"tenant-{tenant_id}", timeout=90)
+    assert state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, state.failureDetails
+    record = stage.http("GET", f"/api/tenants/{tenant_id}").json()["tenant"]
+    assert record["rotation"]["state"] == "finished", record
+
+
+def it_is_offboarded_with_a_receipt(stage: Stage) -> None:
+    tenant_id = stage.http("GET", "/api/tenants").json()["tenants"][0]["tenantId"]
+    answer = stage.http("DELETE", f"/api/tenants/{tenant_id}")
+    assert answer.status == 202, answer
+    state = stage.finished(f"tenant-{tenant_id}", timeout=90)
+    assert state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, state.failureDetails
+    record = stage.http("GET", f"/api/tenants/{tenant_id}").json()["tenant"]
+    assert record["receipt"]["complete"], record
+
+
 SUITE = Suite(
     ROOT,
     simulated_services,
@@ -64,5 +84,7 @@ SUITE = Suite(
         the_app_is_healthy,
         a_bad_request_gets_problem_details,
         a_tenant_is_onboarded,
+        its_certificate_is_rotated,
+        it_is_offboarded_with_a_receipt,
     ],
 )

@@ -85,6 +85,12 @@ def test_the_output_can_be_read_again_and_stays_as_it_is() -> None:
     assert read_bundle(bundle.pem(), now=NOW) == bundle
 
 
+def test_a_key_that_was_proven_is_read_alike_and_another_one_is_tested_all_the_same() -> None:
+    bundle = read_bundle(content("pair.pem"), now=NOW)
+    for proven in (bundle.thumbprint, "0" * 40):
+        assert read_bundle(content("pair.pem"), now=NOW, proven=proven) == bundle
+
+
 def test_thumbprints_and_validity_are_those_of_the_certificate() -> None:
     bundle = read_bundle(content("pair.pem"), now=NOW)
     assert bundle.thumbprint == hashlib.sha1(LEAF).hexdigest().upper()

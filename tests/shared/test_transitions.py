@@ -6,7 +6,12 @@ import pytest
 
 from shared.transitions import TRANSITIONS, TenantEvent, TenantState, next_state
 
-ENDS = [event for event in TenantEvent if event is not TenantEvent.ONBOARDING_STARTED]
+ENDS = [
+    TenantEvent.ONBOARDING_PROVEN,
+    TenantEvent.ONBOARDING_WAITS,
+    TenantEvent.ONBOARDING_REFUSED,
+    TenantEvent.ONBOARDING_FAILED,
+]
 
 
 @pytest.mark.parametrize("state", [None, *TenantState])
@@ -36,3 +41,10 @@ def test_only_a_proven_onboarding_makes_a_tenant_onboarded() -> None:
 def test_an_end_without_a_start_is_a_defect(state: TenantState | None, event: TenantEvent) -> None:
     with pytest.raises(ValueError, match="cannot meet"):
         next_state(state, event)
+
+
+@pytest.mark.parametrize("state", [None, *TenantState])
+def test_a_tenant_can_be_offboarded_in_any_state(state: TenantState | None) -> None:
+    assert next_state(state, TenantEvent.OFFBOARDING_COMPLETED) is TenantState.OFFBOARDED
+    stopped = next_state(state, TenantEvent.OFFBOARDING_STOPPED)
+    assert stopped is TenantState.OFFBOARDING_INCOMPLETE

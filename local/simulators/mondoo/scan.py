@@ -89,6 +89,10 @@ class Scanner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def rehearse(self, integration: Integration) -> Report:
+        """What a scan at this very moment would report; nothing of it is kept."""
+        return await _Scan(self, self._simulators, integration, self._issuer_key).run()
+
     async def close(self) -> None:
         """End scans that are still queued or running."""
         for task in tuple(self._tasks):

@@ -7,7 +7,7 @@ label, is reported when it is another, but never removed: scans may still depend
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from shared.audit.deviations import Deviation, ExcessKey, UnregisteredCertificate, deviation
@@ -25,8 +25,10 @@ def certificates(
     *,
     now: datetime,
     warning: timedelta,
+    rotating: Collection[str] = (),
 ) -> Iterator[Deviation]:
-    """What is wrong with the application's key credentials."""
+    """What is wrong with the application's key credentials. ``rotating``: thumbprints of a rotation
+    that has not come to its end, which may be registered side by side."""
     entries = app.application.key_credentials
     if in_use is None:
         # Nothing tells right from wrong, so no entry is called either.
@@ -45,7 +47,7 @@ def certificates(
             identity=in_use.thumbprint,
             target=UnregisteredCertificate(in_use.thumbprint),
         )
-    right = {in_use.thumbprint}
+    right = {in_use.thumbprint, *rotating}
     if stored is not None and stored.marked:
         right.add(stored.reference.thumbprint)
     for entry in entries:

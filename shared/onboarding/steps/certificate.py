@@ -13,6 +13,7 @@ from shared.certificates import read_bundle
 from shared.context import Context
 from shared.errors import OutcomeUnknown, Refused, Unusable
 from shared.models import CertificateReference, Facts, Outcome, StepCall, StepResult
+from shared.onboarding.steps.own_certificate import own_certificate, refuse_too_long
 from shared.outcomes import ended, look_again
 from shared.vault.certificates import certificate_name
 
@@ -24,6 +25,11 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         Refused: ``vault_name_taken`` when the vault holds one of that name without our mark.
     """
     order, facts = call.order, call.facts
+    if order.certificate is not None:
+        own = await own_certificate(context, call, order.certificate)
+        if too_long(own, facts):
+            raise refuse_too_long(own, order.tenant_id)
+        return ended(Outcome.PASSED, f"{_described(own)}, their own", facts={"certificate": own})
     name = certificate_name(order.application_name, order.tenant_id)
     stored = await context.vault.read(name)
     reason = "there is none yet"
@@ -43,7 +49,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             except Unusable as error:
                 reason = f"the present version cannot be used: {error.message}"
             else:
-                if not _too_long(stored.reference, facts):
+                if not too_long(stored.reference, facts):
                     return ended(
                         Outcome.PASSED,
                         _described(stored.reference),
@@ -69,7 +75,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     )
 
 
-def _too_long(reference: CertificateReference, facts: Facts) -> bool:
+def too_long(reference: CertificateReference, facts: Facts) -> bool:
     """Whether the tenant's policy would refuse it: a policy looks at what is new to the
     application, and `Facts.longest_certificate_days` is a day less than it says."""
     longest, observed = facts.longest_certificate_days, facts.observed_application

@@ -168,7 +168,8 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
                 remediation='Send "adopt" with the appId of the one to keep; delete the others.',
             )
         )
-    if observation.ca_required:
+    # Whether an authority that the policy trusts issued an own certificate, Entra ID will say.
+    if observation.ca_required and order.certificate is None:
         findings.append(
             Finding(
                 code="certificate_authority_required",
@@ -177,8 +178,9 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
                 message="the tenant's policy demands certificates of a trusted authority",
                 remediation=(
                     "Ask the tenant's administrator to exempt this application from the policy,"
-                    " or to name a certificate authority that issues into the vault. The policy"
-                    " is theirs; it is never changed from here."
+                    " or have an authority that it trusts issue a certificate into the vault, and"
+                    ' send its name as "certificate". The policy is theirs; it is never changed'
+                    " from here."
                 ),
             )
         )

@@ -128,6 +128,9 @@ def _record(
             "application_name": order.application_name,
             "repair": order.repair,
         }
+    elif known is None or known.onboarded_at is None:
+        # Where an attempt that was never proven left things, for whoever offboards the tenant.
+        learned |= {"space": order.space, "application_name": order.application_name}
     base = known or TenantRecord(
         tenant_id=order.tenant_id,
         state=next_state(None, TenantEvent.ONBOARDING_STARTED),

@@ -72,6 +72,20 @@ async def test_a_tenants_credential_is_kept_and_so_are_its_tokens(
     assert (await credential.get_token(graph_scope)).token != first.token
 
 
+async def test_the_managed_identity_vouches_for_us_in_every_tenant_with_one_token(
+    identity: Identity,
+    add_tenant: Callable[..., SimulatedTenant],
+    simulators: Simulators,
+    graph_scope: str,
+) -> None:
+    before = len(simulators.journal.select("managed-identity"))
+    for tenant in (add_tenant(), add_tenant(), add_tenant()):
+        await identity.credential_for(tenant.id).get_token(graph_scope)
+        await identity.forget(tenant.id)
+        await identity.credential_for(tenant.id).get_token(graph_scope)
+    assert len(simulators.journal.select("managed-identity")) - before == 1
+
+
 async def test_forgetting_a_tenant_that_was_never_met_does_nothing(identity: Identity) -> None:
     await identity.forget(new_id())
 

@@ -1,0 +1,94 @@
+"""The order of offboarding, and nothing else.
+
+    1. the inventory; if it cannot be made, nothing is removed
+    2. every removal step in turn, whatever became of the ones before it that it does not need
+    3. the receipt, always
+
+How one step is run, repeated and waited for is in `shared.operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any
+
+from shared.custom_status import status_of
+from shared.models import (
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Step,
+    StepResult,
+    from_json,
+    to_json,
+)
+from shared.offboarding.calls import (
+    OffboardingCall,
+    OffboardingFacts,
+    OffboardingOrder,
+    OffboardingRecordCall,
+    OffboardingStart,
+)
+from shared.offboarding.steps import STEPS
+from shared.operations import OrchestrationContext, Pace, run_activity, skip, utc_now
+
+OFFBOARD = "offboard"
+"""The registered name of the orchestrator."""
+
+RECEIPT = "receipt"
+RECEIPT_ACTIVITY = "offboard_receipt"
+
+
+def begun(order: OffboardingOrder, started_at: datetime) -> Operation:
+    """The operation as it is before its first step."""
+    return Operation(
+        id=order.operation_id,
+        kind=OperationKind.OFFBOARD,
+        tenant_id=order.tenant_id,
+        status=OperationStatus.RUNNING,
+        started_at=started_at,
+        steps=[Step(name=step.name) for step in STEPS] + [Step(name=RECEIPT)],
+    )
+
+
+def offboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
+    """Offboard one tenant; the output is the `Operation` as JSON."""
+    start = from_json(context.get_input(), OffboardingStart)
+    operation, order, facts = start.operation, start.order, OffboardingFacts()
+    pace = Pace.of(start.waits)
+    results: list[StepResult] = []
+    stopped: set[str] = set()
+    for definition in STEPS:
+        step = operation.step(definition.name)
+        if stopped & {STEPS[0].name, *definition.needs}:
+            skip(step)
+            stopped.add(definition.name)
+            continue
+        call = to_json(OffboardingCall(order=order, facts=facts))
+        result = yield from run_activity(context, operation, step, definition.activity, call, pace)
+        facts = from_json(to_json(facts) | result.facts, OffboardingFacts)
+        results.append(result)
+        if result.outcome.stops:
+            stopped.add(definition.name)
+    concluded = _status(results)
+    operation.status = concluded
+    call = to_json(OffboardingRecordCall(order=order, facts=facts, operation=operation))
+    # Until it is written down, the operation is not over for those who follow it.
+    operation.status = OperationStatus.RUNNING
+    result = yield from run_activity(
+        context, operation, operation.step(RECEIPT), RECEIPT_ACTIVITY, call, pace
+    )
+    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
+    operation.finished_at = utc_now(context)
+    context.set_custom_status(status_of(operation))
+    return to_json(operation)
+
+
+def _status(results: list[StepResult]) -> OperationStatus:
+    stopped = [result for result in results if result.outcome.stops]
+    if not stopped:
+        return OperationStatus.SUCCEEDED
+    if all(result.wait is not None for result in stopped):
+        return OperationStatus.WAITING
+    return OperationStatus.FAILED

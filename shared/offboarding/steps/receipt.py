@@ -1,0 +1,137 @@
+"""Receipt: what was removed and read back as gone, and what was not and why. It runs last, always.
+
+The tenant record is kept, as ``offboarded`` or ``offboarding-incomplete``, with the receipt in it.
+Once nothing of ours is left, references to what is gone are taken out of the record, so that no
+audit looks for it; the receipt still has the ids. The announcement carries the operation's id.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from shared.context import Context
+from shared.models import (
+    Fate,
+    Operation,
+    Outcome,
+    Receipt,
+    ReceiptEntry,
+    StepResult,
+    TenantRecord,
+    to_json,
+)
+from shared.notifications import TENANT_FAILED, TENANT_OFFBOARDED
+from shared.offboarding.calls import OffboardingFacts, OffboardingOrder
+from shared.offboarding.steps import STEPS
+from shared.transitions import TenantEvent, next_state
+
+OPEN = frozenset({Fate.PRESENT, Fate.UNKNOWN})
+"""Fates that keep an offboarding from being complete."""
+
+LONGEST_MESSAGE = 300
+
+
+async def run(
+    context: Context, order: OffboardingOrder, facts: OffboardingFacts, operation: Operation
+) -> StepResult:
+    """Write the receipt, the record and the operation, and announce the result."""
+    now = context.now()
+    entries = [_explained(entry, operation) for entry in facts.entries]
+    complete = not any(step.outcome and step.outcome.stops for step in operation.steps) and not any(
+        entry.fate in OPEN for entry in entries
+    )
+    receipt = Receipt(
+        operation_id=order.operation_id,
+        tenant_id=order.tenant_id,
+        made_at=now,
+        purged=order.purge,
+        complete=complete,
+        entries=entries,
+    )
+    known = await context.records.get(order.tenant_id)
+    event = TenantEvent.OFFBOARDING_COMPLETED if complete else TenantEvent.OFFBOARDING_STOPPED
+    record = _record(known, order, facts, receipt, event)
+    await context.records.put(record)
+    result = StepResult(
+        outcome=Outcome.CHANGED,
+        message=f"the tenant is {record.state.value}; the receipt lists {len(entries)} objects",
+    )
+    await context.records.put_operation(_completed(operation, result, context))
+    await context.notifications.publish(
+        TENANT_OFFBOARDED if complete else TENANT_FAILED,
+        subject=order.tenant_id,
+        data={
+            "tenantId": order.tenant_id,
+            "state": record.state,
+            "operation": to_json(operation),
+            "receipt": to_json(receipt),
+        },
+        id=order.operation_id,
+        time=now,
+    )
+    return result
+
+
+def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
+    """What is left, with the reason that the step of its kind gave."""
+    if entry.fate is not Fate.PRESENT:
+        return entry
+    step = operation.step(next(each.name for each in STEPS if each.kind is entry.kind))
+    unknown = step.outcome is Outcome.UNKNOWN
+    return msgspec.structs.replace(
+        entry,
+        fate=Fate.UNKNOWN if unknown else Fate.PRESENT,
+        message=step.message[:LONGEST_MESSAGE],
+    )
+
+
+def _record(
+    known: TenantRecord | None,
+    order: OffboardingOrder,
+    facts: OffboardingFacts,
+    receipt: Receipt,
+    event: TenantEvent,
+) -> TenantRecord:
+    state = next_state(known.state if known else None, event)
+    base = known or TenantRecord(
+        tenant_id=order.tenant_id,
+        state=state,
+        operation_id=order.operation_id,
+        updated_at=receipt.made_at,
+        space=order.space,
+        application_name=order.application_name,
+    )
+    record = msgspec.structs.replace(
+        base,
+        state=state,
+        operation_id=order.operation_id,
+        updated_at=receipt.made_at,
+        receipt=receipt,
+        app_id=facts.app_id or base.app_id,
+        service_principal_id=facts.principal_id or base.service_principal_id,
+    )
+    if not receipt.complete:
+        return record
+    return msgspec.structs.replace(
+        record,
+        app_id=None,
+        application_object_id=None,
+        service_principal_id=None,
+        certificate=None,
+        integration=None,
+        console=None,
+        asset=None,
+        grade=None,
+        coverage=[],
+        scanned_at=None,
+        onboarded_at=None,
+        rotation=None,
+    )
+
+
+def _completed(operation: Operation, result: StepResult, context: Context) -> Operation:
+    completed = msgspec.convert(to_json(operation), Operation)
+    step = completed.step("receipt")
+    step.outcome, step.message, step.finished_at = result.outcome, result.message, context.now()
+    completed.finished_at = context.now()
+    return completed

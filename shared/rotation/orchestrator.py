@@ -1,0 +1,130 @@
+"""The order of a rotation, and nothing else.
+
+    1. every step of `steps.STEPS` in turn; one that failed or whose outcome is unknown stops the
+       rest, and so does an overlap that is too long to be waited for (which is a success)
+    2. ``withdraw``, only when the new certificate was refused at the sign-in
+    3. the ``record`` step, always
+
+How one step is run, repeated and waited for is in `shared.operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from shared.custom_status import status_of
+from shared.models import (
+    Facts,
+    OnboardingOrder,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Outcome,
+    Step,
+    StepCall,
+    StepResult,
+    WaitPolicy,
+    from_json,
+    to_json,
+)
+from shared.operations import OrchestrationContext, Pace, changed, run_activity, skip, utc_now
+from shared.rotation.steps import OVERLAP, SIGN_IN, STEPS, WITHDRAW
+
+ROTATE = "rotate"
+"""The registered name of the orchestrator."""
+
+RECORD = "record"
+RECORD_ACTIVITY = "rotate_record"
+NOT_REGISTERED = "certificate_not_registered"
+"""How an exhausted wait for a sign-in ends where the tenant never came to know the certificate."""
+
+
+class RotationStart(Struct, frozen=True, rename="camel"):
+    """The input of the orchestrator; ``operation`` as it is before its first step."""
+
+    operation: Operation
+    order: OnboardingOrder
+    waits: WaitPolicy
+
+
+class RotationRecordCall(Struct, frozen=True, rename="camel"):
+    """The input of the record activity."""
+
+    order: OnboardingOrder
+    operation: Operation
+
+
+def begun(order: OnboardingOrder, started_at: datetime) -> Operation:
+    """The operation as it is before its first step."""
+    names = [step.name for step in (*STEPS, WITHDRAW)]
+    return Operation(
+        id=order.operation_id,
+        kind=OperationKind.ROTATE,
+        tenant_id=order.tenant_id,
+        status=OperationStatus.RUNNING,
+        started_at=started_at,
+        steps=[Step(name=name) for name in (*names, RECORD)],
+    )
+
+
+def rotate(context: OrchestrationContext) -> Generator[Any, Any, Any]:
+    """Rotate one tenant's certificate; the output is the `Operation` as JSON."""
+    start = from_json(context.get_input(), RotationStart)
+    operation, order, facts = start.operation, start.order, Facts()
+    refused = postponed = False
+    for definition in STEPS:
+        step = operation.step(definition.name)
+        if operation.status is not OperationStatus.RUNNING or postponed:
+            skip(step)
+            if postponed:
+                step.message = "not yet, because the overlap runs"
+            continue
+        call = to_json(StepCall(order=order, facts=facts, changed=changed(operation)))
+        pace = Pace.of(start.waits, scan=definition.scan)
+        result = yield from run_activity(context, operation, step, definition.activity, call, pace)
+        facts = from_json(to_json(facts) | result.facts, Facts)
+        postponed = definition is OVERLAP and result.outcome is Outcome.PLANNED
+        if result.outcome.stops:
+            operation.status = _stopped(definition is STEPS[0], result)
+            refused = definition is SIGN_IN and _refused(result)
+    step = operation.step(WITHDRAW.name)
+    if refused:
+        call = to_json(StepCall(order=order, facts=facts))
+        concluded, operation.status = OperationStatus.FAILED, OperationStatus.RUNNING
+        yield from run_activity(
+            context, operation, step, WITHDRAW.activity, call, Pace.of(start.waits)
+        )
+    else:
+        skip(step)
+        step.message = "nothing had to be taken back"
+        concluded = operation.status
+        if concluded is OperationStatus.RUNNING:
+            concluded = OperationStatus.SUCCEEDED
+    operation.status = concluded
+    call = to_json(RotationRecordCall(order=order, operation=operation))
+    # Until it is written down, the operation is not over for those who follow it.
+    operation.status = OperationStatus.RUNNING
+    result = yield from run_activity(
+        context, operation, operation.step(RECORD), RECORD_ACTIVITY, call, Pace.of(start.waits)
+    )
+    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
+    operation.finished_at = utc_now(context)
+    context.set_custom_status(status_of(operation))
+    return to_json(operation)
+
+
+def _refused(result: StepResult) -> bool:
+    """Whether the sign-in will never work, as opposed to a service that does not answer."""
+    return result.outcome is Outcome.FAILED or result.code == NOT_REGISTERED
+
+
+def _stopped(first: bool, result: StepResult) -> OperationStatus:
+    if result.wait is not None:
+        return OperationStatus.WAITING
+    if first and result.outcome is Outcome.FAILED:
+        return OperationStatus.REFUSED
+    return OperationStatus.FAILED
