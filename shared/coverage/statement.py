@@ -138,6 +138,8 @@ class _Book:
     access: Access
     causes: list[_Cause] = field(default_factory=list)
     unknown: list[Finding] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+    """The scanner's own words on a service that refused it."""
 
     def enter(self, known: Meaning, message: Message) -> None:
         """What a message means, given what we know of the tenant."""
@@ -200,7 +202,7 @@ class _Book:
                     "directory_role_missing",
                     Severity.HIGH,
                     _NEEDS_ROLE,
-                    f"the application does not hold {role.name}",
+                    f"the application does not hold {role.name}" + self._quoted("exchange"),
                     f"Send the request again: {role.name} is assigned.",
                     subjects=(role.name,),
                     not_scanned=role.without_it,
@@ -209,11 +211,12 @@ class _Book:
             )
 
     def closed(self) -> Statement:
-        """The statement."""
+        """The statement, with the findings that matter most first."""
+        found = [_finding(cause) for cause in self.causes if cause.code != "scan_message"]
+        order = list(Severity)
         return Statement(
             [self._service(service) for service in SERVICES],
-            [_finding(cause) for cause in self.causes if cause.code != "scan_message"]
-            + self.unknown,
+            sorted(found + self.unknown, key=lambda each: order.index(each.severity)),
         )
 
     def _named(self, known: Meaning) -> None:
@@ -244,6 +247,7 @@ class _Book:
 
     def _refused(self, service: str, message: Message) -> None:
         """A service said no, and not why: the grants decide."""
+        self.said.setdefault(service, message.text)
         if service in _NEEDS_ROLE and not self.access.directory_role:
             return  # told by `compare_grants`
         wanted = [
@@ -306,7 +310,7 @@ class _Book:
             "permission_missing",
             Severity.HIGH,
             (service,),
-            "not granted to the application",
+            "not granted to the application" + self._quoted(service),
             "Send the request again: it is granted, with admin consent.",
             subjects=(permission.name,),
             not_scanned=permission.without_it,
@@ -341,6 +345,9 @@ class _Book:
                 remediation="Send the request again once Microsoft offers the role.",
             )
         self._add(cause)
+
+    def _quoted(self, service: str) -> str:
+        return f" ({self.said[service]})" if service in self.said else ""
 
     def _last_of(self, service: str) -> bool:
         """Whether no permission of the service is granted at all."""
