@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.audit.operation import AuditOrder
+from shared.custom_status import status_of
 from shared.models import (
     Operation,
     OperationKind,
@@ -84,7 +85,7 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     )
     operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
     operation.finished_at = utc_now(context)
-    context.set_custom_status(to_json(operation))
+    context.set_custom_status(status_of(operation))
     return to_json(operation)
 
 
