@@ -246,8 +246,9 @@ class _Scan:
             raise ConnectionFailed("authentication failed: invalid tenant id") from error
 
     def _assertion(self) -> str:
-        """A token of the platform's issuer for this integration. Entra reads it on wall time."""
-        now = self._clock.wall()
+        """A token of the platform's issuer for this integration, by the simulated clock, as all
+        tokens are."""
+        now = self._clock.now()
         token: str = jwt.encode(
             {
                 "iss": f"{self._urls['mondoo']}/wif",

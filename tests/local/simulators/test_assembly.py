@@ -22,6 +22,7 @@ NAMES = {
     "exchange",
     "sharepoint",
     "mondoo",
+    "partner",
     "tables",
     "events",
     "resource-manager",

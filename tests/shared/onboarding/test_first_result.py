@@ -212,6 +212,16 @@ async def test_a_scan_that_fails_leads_to_the_remedy_and_the_tenant_is_not_onboa
     assert {each.service: each.state for each in record.coverage} == states
 
 
+async def test_a_keyless_scan_signs_in_at_any_simulated_time(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    rehearsal.simulators.run(rehearsal.simulators.clock.advance, 3600)
+    operation = await rehearsal.onboard(
+        tenant, before={"first-scan": lambda: keyless(rehearsal, tenant)}
+    )
+    assert step(operation, "first-scan")["code"] == "scan_incomplete"
+
+
 HEALED_BY_SENDING_AGAIN = [
     reason for reason in FAILURES if reason not in ("certificate expired", "Exchange not ready")
 ]
