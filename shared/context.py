@@ -22,7 +22,8 @@ from shared.mondoo.keyless import RENEW_AFTER, KeylessLogin
 from shared.mondoo.upload import FindingsUpload
 from shared.notifications import Notifications, open_notifications
 from shared.resource_manager.client import ResourceManager
-from shared.tenants.records import TenantRecords, open_records
+from shared.tenants.records import TenantRecords
+from shared.tenants.stores import open_records
 from shared.tls import client_context
 from shared.vault.certificates import Vault
 from shared.webhook import Webhook

@@ -6,7 +6,6 @@
     │   ├── InvalidRequest        400
     │   ├── Unauthenticated       401
     │   ├── Forbidden             403
-    │   ├── NotAuthentic          401
     │   ├── NotFound              404
     │   └── TenantBusy            409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
@@ -89,13 +88,7 @@ class InvalidRequest(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """It is not known who calls."""
-
-    status = 401
-
-
-class NotAuthentic(RequestError):
-    """The request is not from whom it says it is."""
+    """It is not known who calls, or the request is not from whom it says it is."""
 
     status = 401
 

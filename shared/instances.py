@@ -10,6 +10,7 @@ its first step, so that an operation can be shown from the moment it was accepte
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -53,18 +54,44 @@ async def start_operation(
         TenantBusy: an operation is running on the tenant, with its id.
         NotYet: ``not_started``, when the durable engine did not take it.
     """
-    await _refuse_if_busy(client, tenant_id)
+
+    async def refuse_if_busy() -> None:
+        held = await _held(client, tenant_id)
+        if held is not None and held.finished_at is None:
+            raise TenantBusy(tenant_id, held.id)
+
+    await start_instance(client, orchestrator, instance_of(tenant_id), start, refuse_if_busy)
+
+
+async def start_instance(
+    client: DurableClient,
+    orchestrator: str,
+    instance_id: str,
+    start: Struct,
+    refuse_if_busy: Callable[[], Awaitable[None]],
+) -> None:
+    """Start an orchestrator, unless its instance runs, which ``refuse_if_busy`` tells by raising.
+
+    Raises:
+        NotYet: ``not_started``, when the durable engine did not take it.
+    """
+    await refuse_if_busy()
     try:
-        await client.start_new(orchestrator, instance_of(tenant_id), to_json(start))
+        await client.start_new(orchestrator, instance_id, to_json(start))
     except Exception as error:  # the durable client raises nothing more specific
         # Another request may have been faster; the engine then refuses ours.
-        await _refuse_if_busy(client, tenant_id)
+        await refuse_if_busy()
         raise NotYet(
             "not_started",
-            "the durable engine did not take the operation",
+            f"the durable engine did not take instance {instance_id}",
             remediation="Send the request again; if it persists, look at the function app's log.",
-            tenant_id=tenant_id,
         ) from error
+
+
+def runtime_of(status: Any) -> str | None:
+    """The engine's word for the state of an instance; None where there is none."""
+    runtime = getattr(status, "runtime_status", None)
+    return None if runtime is None else str(getattr(runtime, "name", runtime))
 
 
 async def find_operation(
@@ -90,19 +117,12 @@ async def newest_operation(
     return await records.get_operation(recorded)
 
 
-async def _refuse_if_busy(client: DurableClient, tenant_id: str) -> None:
-    held = await _held(client, tenant_id)
-    if held is not None and held.finished_at is None:
-        raise TenantBusy(tenant_id, held.id)
-
-
 async def _held(client: DurableClient, tenant_id: str) -> Operation | None:
     """The operation of the tenant's instance; with an end where the instance ended without one."""
     status = await client.get_status(instance_of(tenant_id), show_input=True)
-    runtime = getattr(status, "runtime_status", None)
-    if runtime is None:
+    name = runtime_of(status)
+    if name is None:
         return None
-    name = str(getattr(runtime, "name", runtime))
     if name not in RUNNING | LOST:
         return from_json(status.output, Operation)
     if status.custom_status:

@@ -13,14 +13,23 @@ compatibility layer of 2.x share.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from shared.custom_status import status_of
-from shared.models import Operation, Outcome, Step, StepResult, WaitPolicy, from_json, to_json
+from shared.models import (
+    Operation,
+    OperationStatus,
+    Outcome,
+    Step,
+    StepResult,
+    WaitPolicy,
+    from_json,
+    to_json,
+)
 
 LONGEST_MESSAGE = 700
 """Characters of a step's message in the custom status, which must stay under 16 KB."""
@@ -99,6 +108,44 @@ def run_activity(
         wait = min(max(result.wait, pause), left)
         yield context.create_timer(utc_now(context) + timedelta(seconds=wait))
         pause = min(pause * 2, pace.longest)
+
+
+def conclude(
+    context: OrchestrationContext, operation: Operation, activity: str, call: Struct, pace: Pace
+) -> Generator[Any, Any, Any]:
+    """The last step, which writes the operation down, and the end; the output of an orchestrator.
+
+    ``operation`` has the status that it comes to, and is part of ``call``, the activity's input. It
+    fails after all if it cannot be written down.
+    """
+    concluded, given = operation.status, to_json(call)
+    # Until it is written down, the operation is not over for those who follow it.
+    operation.status = OperationStatus.RUNNING
+    last = operation.steps[-1]
+    result = yield from run_activity(context, operation, last, activity, given, pace)
+    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
+    operation.finished_at = utc_now(context)
+    context.set_custom_status(status_of(operation))
+    return to_json(operation)
+
+
+def status_after_stop(result: StepResult, *, first: bool) -> OperationStatus:
+    """What an operation comes to whose step ended without success; ``first``: it was the one that
+    only looks, so that nothing was changed."""
+    if result.wait is not None:
+        return OperationStatus.WAITING
+    if first and result.outcome is Outcome.FAILED:
+        return OperationStatus.REFUSED
+    return OperationStatus.FAILED
+
+
+def status_after_all(results: Iterable[StepResult]) -> OperationStatus:
+    """What an operation comes to whose steps do not stop each other."""
+    stopped = [result for result in results if result.outcome.stops]
+    if not stopped:
+        return OperationStatus.SUCCEEDED
+    waited = all(result.wait is not None for result in stopped)
+    return OperationStatus.WAITING if waited else OperationStatus.FAILED
 
 
 def fill(step: Step, result: StepResult, now: datetime) -> None:

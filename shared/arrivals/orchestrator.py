@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from shared.arrivals.batch import Progress
 from shared.errors import NotYet
-from shared.instances import RUNNING, DurableClient
+from shared.instances import RUNNING, DurableClient, runtime_of
 from shared.models import from_json, to_json
 from shared.operations import OrchestrationContext
 
@@ -77,9 +77,7 @@ def instance_of_batch(batch_id: str, run: int) -> str:
 
 async def is_running(client: DurableClient, batch_id: str, run: int) -> bool:
     """Whether the orchestrator of a run works."""
-    status = await client.get_status(instance_of_batch(batch_id, run))
-    runtime = getattr(status, "runtime_status", None)
-    return str(getattr(runtime, "name", runtime)) in RUNNING
+    return runtime_of(await client.get_status(instance_of_batch(batch_id, run))) in RUNNING
 
 
 async def keep_running(client: DurableClient, run: BatchRun) -> None:

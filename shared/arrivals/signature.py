@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from shared.context import Context
-from shared.errors import NotAuthentic, NotYet
+from shared.errors import NotYet, Unauthenticated
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -52,7 +52,7 @@ class SignatureCheck:
         """Return if Partner Center signed ``body``. Names of headers are in lower case.
 
         Raises:
-            NotAuthentic: anything is missing or wrong.
+            Unauthenticated: anything is missing or wrong.
             NotYet: ``certificate_unreachable``: the certificate's host does not answer.
         """
         from cryptography.exceptions import InvalidSignature
@@ -172,8 +172,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _no(message: str) -> NotAuthentic:
-    return NotAuthentic(
+def _no(message: str) -> Unauthenticated:
+    return Unauthenticated(
         "signature_invalid",
         message,
         remediation="Only Partner Center calls this address; see the README if it is refused.",

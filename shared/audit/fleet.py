@@ -29,7 +29,7 @@ from shared.audit.report import AuditStatus
 from shared.audit.start import start_audit
 from shared.context import Context
 from shared.errors import NotYet, RequestError, TenantBusy
-from shared.instances import RUNNING, DurableClient, find_operation
+from shared.instances import RUNNING, DurableClient, find_operation, runtime_of, start_instance
 from shared.models import RepairPolicy, TenantRecord, WaitPolicy, from_json, to_json
 from shared.notifications import AUDIT_STOPPED
 from shared.operations import OrchestrationContext, utc_now
@@ -162,36 +162,26 @@ async def start_fleet(
         FleetRunning: one is going on.
         NotYet: ``not_started``, when the durable engine did not take it.
     """
-    await _refuse_if_running(client)
     run = FleetRun(
         id=f"fleet.{now:%Y%m%dT%H%M%S%f}Z", started_at=now, confirmed=confirmed, manifest=manifest
     )
-    try:
-        await client.start_new(FLEET, INSTANCE, to_json(FleetStart(run, waits.first)))
-    except Exception as error:  # the durable client raises nothing more specific
-        await _refuse_if_running(client)
-        raise NotYet(
-            "not_started",
-            "the durable engine did not take the run",
-            remediation="Send the request again; if it persists, look at the function app's log.",
-        ) from error
+
+    async def refuse_if_running() -> None:
+        if runtime_of(await client.get_status(INSTANCE, show_input=False)) in RUNNING:
+            raise FleetRunning(
+                "fleet_running",
+                "a run over all tenants is still going on",
+                remediation="Look at GET /api/audit, and start another one when it has ended.",
+            )
+
+    await start_instance(client, FLEET, INSTANCE, FleetStart(run, waits.first), refuse_if_running)
     return run
-
-
-async def _refuse_if_running(client: DurableClient) -> None:
-    status = await client.get_status(INSTANCE, show_input=False)
-    if _name(status) in RUNNING:
-        raise FleetRunning(
-            "fleet_running",
-            "a run over all tenants is still going on",
-            remediation="Look at GET /api/audit, and start another one when it has ended.",
-        )
 
 
 async def newest_run(client: DurableClient) -> dict[str, Any] | None:
     """The summary of the newest run; None when there was none, or none the engine remembers."""
     status = await client.get_status(INSTANCE, show_input=False)
-    name = _name(status)
+    name = runtime_of(status)
     if name is None:
         return None
     shown: dict[str, Any] = dict(status.custom_status or {"phase": "look"})
@@ -199,11 +189,6 @@ async def newest_run(client: DurableClient) -> dict[str, Any] | None:
         shown["phase"] = "failed"
         shown["notice"] = "The run was lost. The next one audits all tenants."
     return shown
-
-
-def _name(status: Any) -> str | None:
-    runtime = getattr(status, "runtime_status", None)
-    return None if runtime is None else str(getattr(runtime, "name", runtime))
 
 
 # --- one round -----------------------------------------------------------------------------------

@@ -13,18 +13,16 @@ from typing import Any
 from msgspec import Struct
 
 from shared.audit.operation import AuditOrder
-from shared.custom_status import status_of
 from shared.models import (
     Operation,
     OperationKind,
     OperationStatus,
     Step,
-    StepResult,
     WaitPolicy,
     from_json,
     to_json,
 )
-from shared.operations import OrchestrationContext, Pace, run_activity, utc_now
+from shared.operations import OrchestrationContext, Pace, conclude, run_activity, status_after_all
 
 AUDIT = "audit"
 """The registered name of the orchestrator."""
@@ -75,23 +73,6 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
                 )
             )
         )
-    concluded = _status(results)
-    operation.status = concluded
-    call = to_json(AuditCall(start.order, operation))
-    # Until it is written down, the operation is not over for those who follow it.
-    operation.status = OperationStatus.RUNNING
-    result = yield from run_activity(
-        context, operation, operation.step("record"), RECORD_ACTIVITY, call, pace
-    )
-    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
-    operation.finished_at = utc_now(context)
-    context.set_custom_status(status_of(operation))
-    return to_json(operation)
-
-
-def _status(results: list[StepResult]) -> OperationStatus:
-    stopped = [result for result in results if result.outcome.stops]
-    if not stopped:
-        return OperationStatus.SUCCEEDED
-    waited = all(result.wait is not None for result in stopped)
-    return OperationStatus.WAITING if waited else OperationStatus.FAILED
+    operation.status = status_after_all(results)
+    written = AuditCall(start.order, operation)
+    return (yield from conclude(context, operation, RECORD_ACTIVITY, written, pace))

@@ -13,7 +13,6 @@ from collections.abc import Generator
 from datetime import datetime
 from typing import Any
 
-from shared.custom_status import status_of
 from shared.models import (
     Operation,
     OperationKind,
@@ -31,7 +30,14 @@ from shared.offboarding.calls import (
     OffboardingStart,
 )
 from shared.offboarding.steps import STEPS
-from shared.operations import OrchestrationContext, Pace, run_activity, skip, utc_now
+from shared.operations import (
+    OrchestrationContext,
+    Pace,
+    conclude,
+    run_activity,
+    skip,
+    status_after_all,
+)
 
 OFFBOARD = "offboard"
 """The registered name of the orchestrator."""
@@ -71,24 +77,6 @@ def offboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
         results.append(result)
         if result.outcome.stops:
             stopped.add(definition.name)
-    concluded = _status(results)
-    operation.status = concluded
-    call = to_json(OffboardingRecordCall(order=order, facts=facts, operation=operation))
-    # Until it is written down, the operation is not over for those who follow it.
-    operation.status = OperationStatus.RUNNING
-    result = yield from run_activity(
-        context, operation, operation.step(RECEIPT), RECEIPT_ACTIVITY, call, pace
-    )
-    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
-    operation.finished_at = utc_now(context)
-    context.set_custom_status(status_of(operation))
-    return to_json(operation)
-
-
-def _status(results: list[StepResult]) -> OperationStatus:
-    stopped = [result for result in results if result.outcome.stops]
-    if not stopped:
-        return OperationStatus.SUCCEEDED
-    if all(result.wait is not None for result in stopped):
-        return OperationStatus.WAITING
-    return OperationStatus.FAILED
+    operation.status = status_after_all(results)
+    written = OffboardingRecordCall(order=order, facts=facts, operation=operation)
+    return (yield from conclude(context, operation, RECEIPT_ACTIVITY, written, pace))

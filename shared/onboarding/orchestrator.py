@@ -15,14 +15,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.custom_status import status_of
 from shared.models import (
     Facts,
     OnboardingOrder,
     Operation,
     OperationKind,
     OperationStatus,
-    Outcome,
     Step,
     StepCall,
     StepResult,
@@ -30,8 +28,16 @@ from shared.models import (
     from_json,
     to_json,
 )
-from shared.onboarding.steps import STEPS, StepDefinition, steps_of
-from shared.operations import OrchestrationContext, Pace, changed, run_activity, skip, utc_now
+from shared.onboarding.steps import STEPS, steps_of
+from shared.operations import (
+    OrchestrationContext,
+    Pace,
+    changed,
+    conclude,
+    run_activity,
+    skip,
+    status_after_stop,
+)
 
 ONBOARD = "onboard"
 """The registered name of the orchestrator."""
@@ -84,30 +90,13 @@ def onboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
         )
         facts = merged(facts, result)
         if result.outcome.stops:
-            operation.status = _stopped(definition, result)
+            operation.status = status_after_stop(result, first=definition is STEPS[0])
     if operation.status is OperationStatus.RUNNING:
         operation.status = OperationStatus.SUCCEEDED
-    concluded = operation.status
-    call = to_json(RecordCall(order=start.order, facts=facts, operation=operation))
-    # Until it is written down, the operation is not over for those who follow it.
-    operation.status = OperationStatus.RUNNING
-    result = yield from run_activity(
-        context, operation, operation.step(RECORD), RECORD_ACTIVITY, call, Pace.of(start.waits)
-    )
-    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
-    operation.finished_at = utc_now(context)
-    context.set_custom_status(status_of(operation))
-    return to_json(operation)
+    written = RecordCall(order=start.order, facts=facts, operation=operation)
+    return (yield from conclude(context, operation, RECORD_ACTIVITY, written, Pace.of(start.waits)))
 
 
 def merged(facts: Facts, result: StepResult) -> Facts:
     """The facts with what a step learned."""
     return from_json(to_json(facts) | result.facts, Facts)
-
-
-def _stopped(definition: StepDefinition, result: StepResult) -> OperationStatus:
-    if result.wait is not None:
-        return OperationStatus.WAITING
-    if definition is STEPS[0] and result.outcome is Outcome.FAILED:
-        return OperationStatus.REFUSED
-    return OperationStatus.FAILED

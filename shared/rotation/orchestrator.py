@@ -16,7 +16,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.custom_status import status_of
 from shared.models import (
     Facts,
     OnboardingOrder,
@@ -31,7 +30,15 @@ from shared.models import (
     from_json,
     to_json,
 )
-from shared.operations import OrchestrationContext, Pace, changed, run_activity, skip, utc_now
+from shared.operations import (
+    OrchestrationContext,
+    Pace,
+    changed,
+    conclude,
+    run_activity,
+    skip,
+    status_after_stop,
+)
 from shared.rotation.steps import OVERLAP, SIGN_IN, STEPS, WITHDRAW
 
 ROTATE = "rotate"
@@ -89,42 +96,25 @@ def rotate(context: OrchestrationContext) -> Generator[Any, Any, Any]:
         facts = from_json(to_json(facts) | result.facts, Facts)
         postponed = definition is OVERLAP and result.outcome is Outcome.PLANNED
         if result.outcome.stops:
-            operation.status = _stopped(definition is STEPS[0], result)
+            operation.status = status_after_stop(result, first=definition is STEPS[0])
             refused = definition is SIGN_IN and _refused(result)
     step = operation.step(WITHDRAW.name)
     if refused:
         call = to_json(StepCall(order=order, facts=facts))
-        concluded, operation.status = OperationStatus.FAILED, OperationStatus.RUNNING
+        operation.status = OperationStatus.RUNNING
         yield from run_activity(
             context, operation, step, WITHDRAW.activity, call, Pace.of(start.waits)
         )
+        operation.status = OperationStatus.FAILED
     else:
         skip(step)
         step.message = "nothing had to be taken back"
-        concluded = operation.status
-        if concluded is OperationStatus.RUNNING:
-            concluded = OperationStatus.SUCCEEDED
-    operation.status = concluded
-    call = to_json(RotationRecordCall(order=order, operation=operation))
-    # Until it is written down, the operation is not over for those who follow it.
-    operation.status = OperationStatus.RUNNING
-    result = yield from run_activity(
-        context, operation, operation.step(RECORD), RECORD_ACTIVITY, call, Pace.of(start.waits)
-    )
-    operation.status = OperationStatus.FAILED if result.outcome.stops else concluded
-    operation.finished_at = utc_now(context)
-    context.set_custom_status(status_of(operation))
-    return to_json(operation)
+        if operation.status is OperationStatus.RUNNING:
+            operation.status = OperationStatus.SUCCEEDED
+    written = RotationRecordCall(order=order, operation=operation)
+    return (yield from conclude(context, operation, RECORD_ACTIVITY, written, Pace.of(start.waits)))
 
 
 def _refused(result: StepResult) -> bool:
     """Whether the sign-in will never work, as opposed to a service that does not answer."""
     return result.outcome is Outcome.FAILED or result.code == NOT_REGISTERED
-
-
-def _stopped(first: bool, result: StepResult) -> OperationStatus:
-    if result.wait is not None:
-        return OperationStatus.WAITING
-    if first and result.outcome is Outcome.FAILED:
-        return OperationStatus.REFUSED
-    return OperationStatus.FAILED

@@ -12,27 +12,20 @@ Raises in both: `NotYet` with ``records_unreachable`` or ``records_busy``, `Refu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from shared.config import Settings
 from shared.errors import Refused
 from shared.models import Operation, TenantRecord, tenant_of_operation
 from shared.transitions import TenantState
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
 
 OPERATIONS_KEPT = 50
 """Operations that are kept of each tenant, the newest."""
 
 LONGEST_REPORT = 480_000
 """Characters of a report; what is longer is refused with ``records_too_large``."""
-
-SQLITE_PREFIX = "sqlite:"
 
 T = TypeVar("T", bound=Struct)
 
@@ -91,21 +84,6 @@ class TenantRecords(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
-
-
-def open_records(
-    settings: Settings, credential: Callable[[], AsyncTokenCredential]
-) -> TenantRecords:
-    """The store that ``TENANT_RECORDS`` names. ``credential`` is asked for only by a table."""
-    where = settings.tenant_records
-    if where.startswith(SQLITE_PREFIX):
-        from shared.tenants.sqlite import SqliteRecords
-
-        return SqliteRecords(where.removeprefix(SQLITE_PREFIX))
-    # Only one of the two is ever used by a process: no reason to load both.
-    from shared.tenants.table import TableRecords
-
-    return TableRecords(settings, credential)
 
 
 def decode(text: str | bytes, kind: type[T], key: str) -> T:

@@ -27,8 +27,9 @@ from shared.models import (
     TenantRecord,
     operation_id,
 )
-from shared.tenants.records import LONGEST_REPORT, OPERATIONS_KEPT, TenantRecords, open_records
+from shared.tenants.records import LONGEST_REPORT, OPERATIONS_KEPT, TenantRecords
 from shared.tenants.sqlite import SqliteRecords
+from shared.tenants.stores import open_records
 from shared.tenants.table import TableRecords
 from shared.transitions import TenantState
 
