@@ -59,6 +59,7 @@ class OperationStatus(StrEnum):
     PLANNED = "planned"  # the end of a plan: nothing stands in the way
     WAITING = "waiting"  # a wait was exhausted; nothing was undone, the operation can be repeated
     REFUSED = "refused"  # before anything was changed
+    CANCELLED = "cancelled"  # stopped on request; nothing was undone, it can be repeated
     FAILED = "failed"
 
 
@@ -164,6 +165,7 @@ class Operation(Struct, omit_defaults=True, rename="camel"):
     """A run on one tenant: its steps are known from the start.
 
     ``id`` is ``<tenant id>.<start, UTC, to the microsecond>``, so the tenant can be read from it.
+    ``cancel_requested_at`` is when it learned that it shall stop; it runs until it has stopped.
     """
 
     id: str
@@ -173,6 +175,7 @@ class Operation(Struct, omit_defaults=True, rename="camel"):
     started_at: datetime
     steps: list[Step]
     finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
 
     def step(self, name: str) -> Step:
         """The step called ``name``; KeyError when there is none."""
@@ -194,6 +197,12 @@ def tenant_of_operation(identifier: str) -> str | None:
     """The tenant id inside an operation id; None when it is not an operation id."""
     match = _OPERATION_ID.fullmatch(identifier)
     return match[1] if match else None
+
+
+def cancel_event(identifier: str) -> str:
+    """The durable event that stops an operation. It has the operation in its name, so that one
+    which comes too late is not taken for the next operation of the tenant."""
+    return f"cancel.{identifier}"
 
 
 # --- requests ------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The order of an audit of one tenant, and nothing else: audit, publish, record.
 
 ``publish`` and ``record`` run whatever became of the audit, so that a tenant which fails is told of
-and kept. How one step is run, repeated and waited for is in `shared.operations`.
+and kept; only a request to cancel keeps ``publish`` from running. How one step is run, repeated and
+waited for is in `shared.operations`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from shared.models import (
     from_json,
     to_json,
 )
-from shared.operations import OrchestrationContext, Pace, conclude, run_activity, status_after_all
+from shared.operations import (
+    Cancellation,
+    OrchestrationContext,
+    Pace,
+    conclude,
+    run_activity,
+    skip,
+    status_after_all,
+)
 
 AUDIT = "audit"
 """The registered name of the orchestrator."""
@@ -63,16 +72,19 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     """Audit one tenant; the output is the `Operation` as JSON."""
     start = from_json(context.get_input(), AuditStart)
     operation, pace = start.operation, Pace.of(start.waits)
+    cancellation, cancelled = Cancellation(context, operation), False
     results = []
     for name, activity in (("audit", AUDIT_ACTIVITY), ("publish", PUBLISH_ACTIVITY)):
+        step = operation.step(name)
+        if cancellation.requested:
+            cancelled = True
+            skip(step, OperationStatus.CANCELLED)
+            continue
         call = to_json(AuditCall(start.order, operation))
-        results.append(
-            (
-                yield from run_activity(
-                    context, operation, operation.step(name), activity, call, pace
-                )
-            )
+        result = yield from run_activity(
+            context, operation, step, activity, call, pace, cancellation
         )
-    operation.status = status_after_all(results)
+        results.append(result)
+    operation.status = status_after_all(results, cancelled=cancelled)
     written = AuditCall(start.order, operation)
     return (yield from conclude(context, operation, RECORD_ACTIVITY, written, pace))

@@ -5,6 +5,7 @@ POST /api/plan                 200 with what onboarding would do
 GET  /api/tenants              records, paged and filtered by state
 GET  /api/tenants/{tenant}     one record, with its newest operation
 GET  /api/operations/{id}      an operation with its steps, running or ended
+POST /api/operations/{id}/cancel    stop it at the next safe point; 409 once it has ended
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from msgspec import Struct
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
 from shared.errors import InvalidRequest, NotFound
-from shared.instances import find_operation, newest_operation
+from shared.instances import (
+    cancel_operation,
+    find_operation,
+    newest_operation,
+    operation_unknown,
+)
 from shared.models import OnboardingRequest, Operation, TenantRecord
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
@@ -128,14 +134,20 @@ def tenant_functions(context: Context) -> df.Blueprint:
         identifier = req.route_params["id"]
         operation = await find_operation(client, context.records, identifier)
         if operation is None:
-            raise NotFound(
-                "operation_unknown",
-                f"there is no operation {identifier[:100]!r}",
-                remediation="Use the link of the answer that started it.",
-                field="id",
-            )
+            raise operation_unknown(identifier)
         headers = {} if operation.finished_at else {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(operation, headers=headers)
+
+    @blueprint.function_name("cancel_operation_request")
+    @blueprint.route(route="operations/{id}/cancel", methods=["POST"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    @gate.changes
+    async def cancel_operation_request(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        operation = await cancel_operation(client, context.records, req.route_params["id"])
+        return accepted(operation.id, operation.tenant_id)
 
     return blueprint
 

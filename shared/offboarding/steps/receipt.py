@@ -13,6 +13,7 @@ from shared.context import Context
 from shared.models import (
     Fate,
     Operation,
+    OperationStatus,
     Outcome,
     Receipt,
     ReceiptEntry,
@@ -37,8 +38,10 @@ async def run(
     """Write the receipt, the record and the operation, and announce the result."""
     now = context.now()
     entries = [_explained(entry, operation) for entry in facts.entries]
-    complete = not any(step.outcome and step.outcome.stops for step in operation.steps) and not any(
-        entry.fate in OPEN for entry in entries
+    complete = (
+        operation.status is not OperationStatus.CANCELLED
+        and not any(step.outcome and step.outcome.stops for step in operation.steps)
+        and not any(entry.fate in OPEN for entry in entries)
     )
     receipt = Receipt(
         operation_id=order.operation_id,
