@@ -14,6 +14,7 @@ from shared.triggers.audits import audit_requests
 from shared.triggers.batches import batch_functions
 from shared.triggers.certificates import certificate_functions
 from shared.triggers.consent import consent_functions
+from shared.triggers.dashboard import dashboard_functions
 from shared.triggers.durable import audit_functions, onboarding_functions
 from shared.triggers.events import event_functions
 from shared.triggers.health import health_functions
@@ -36,6 +37,7 @@ blueprints = [
     event_functions(context),
     partner_center_functions(context),
     permission_functions(context),
+    dashboard_functions(context),
     health_functions(),
     onboarding_functions(context),
     audit_functions(context),

@@ -13,7 +13,8 @@ ending its instance: only the orchestrator can stop between two steps and write 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -176,6 +177,22 @@ async def newest_operation(
     if held is not None or recorded is None:
         return held
     return await records.get_operation(recorded)
+
+
+async def newest_operations(
+    client: DurableClient, records: TenantRecords, tenant_ids: Iterable[str]
+) -> list[Operation]:
+    """The newest operation of each of these tenants that has one."""
+
+    async def newest(tenant_id: str) -> Operation | None:
+        held = await _held(client, tenant_id)
+        if held is not None:
+            return held
+        record = await records.get(tenant_id)
+        return None if record is None else await records.get_operation(record.operation_id)
+
+    found = await asyncio.gather(*(newest(tenant_id) for tenant_id in dict.fromkeys(tenant_ids)))
+    return [operation for operation in found if operation is not None]
 
 
 async def _held(client: DurableClient, tenant_id: str) -> Operation | None:

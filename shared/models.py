@@ -105,6 +105,15 @@ class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     key: str | None = None
 
 
+class Counts(Struct, frozen=True, rename="camel"):
+    """Findings by severity."""
+
+    high: int = 0
+    medium: int = 0
+    low: int = 0
+    info: int = 0
+
+
 class CoverageState(StrEnum):
     """How much of a service the scan saw."""
 
@@ -539,8 +548,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
     the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
     with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
-    put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
-    offboarding; ``rotation`` its newest one, ended or not."""
+    put right; ``audit_status`` how it stood at the newest audit, with its ``findings`` unless it
+    failed; ``receipt`` that of its newest offboarding; ``rotation`` its newest one, ended or
+    not."""
 
     tenant_id: str
     state: TenantState
@@ -566,6 +576,7 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     repair: RepairPolicy = RepairPolicy.REPORT
     audited_at: datetime | None = None
     audit_status: str | None = None
+    findings: Counts | None = None
     receipt: Receipt | None = None
     rotation: Rotation | None = None
 

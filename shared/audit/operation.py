@@ -132,7 +132,12 @@ async def record(context: Context, order: AuditOrder, operation: Operation) -> S
     else:
         report = await _report(context, order, _as_ordered(known, order), operation.step("audit"))
         stands = report.status.value
-        learned |= {"audited_at": report.finished_at, "audit_status": stands}
+        failed = report.status is AuditStatus.FAILED
+        learned |= {
+            "audited_at": report.finished_at,
+            "audit_status": stands,
+            "findings": None if failed else report.counts,
+        }
         if order.manifest is not None and _rolled_out(report, order):
             learned["manifest"] = order.manifest
         known = followed(known, report)

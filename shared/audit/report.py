@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from shared.audit.catalogue import EVERYTHING
 from shared.errors import OnboardingError
-from shared.models import Finding, Outcome, RepairPolicy, Severity, TenantRecord
+from shared.models import Counts, Finding, Outcome, RepairPolicy, Severity, TenantRecord
 
 
 class AuditStatus(StrEnum):
@@ -64,15 +64,6 @@ class Change(Struct, frozen=True, omit_defaults=True, rename="camel"):
     message: str
     code: str | None = None
     remediation: str | None = None
-
-
-class Counts(Struct, frozen=True, rename="camel"):
-    """Findings by severity."""
-
-    high: int = 0
-    medium: int = 0
-    low: int = 0
-    info: int = 0
 
 
 class Gap(Struct, frozen=True, rename="camel"):

@@ -3,8 +3,6 @@ nothing loaded from anywhere."""
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from shared.audit.rendering.html_page import code, facts, page, section, table
 from shared.audit.rendering.markup import Child, Markup, element
 from shared.permissions.request import PermissionRequest, RequestedPermission
@@ -90,8 +88,11 @@ def as_page(request: PermissionRequest) -> bytes:
 
 
 def _by_api(request: PermissionRequest) -> list[tuple[str, list[RequestedPermission]]]:
-    by_api = sorted(request.permissions, key=lambda each: each.api)
-    return [(api, list(found)) for api, found in groupby(by_api, key=lambda each: each.api)]
+    """The permissions of each API, those with the most first."""
+    found: dict[str, list[RequestedPermission]] = {}
+    for permission in request.permissions:
+        found.setdefault(permission.api, []).append(permission)
+    return sorted(found.items(), key=lambda each: -len(each[1]))
 
 
 def _many(count: int) -> str:

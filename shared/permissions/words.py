@@ -16,8 +16,8 @@ AUTOMATION = (
 )
 
 CREDENTIAL = (
-    "The application signs in with a certificate and with nothing else: no password, no user. The"
-    " private key is made in our key vault and handed to Mondoo. Everything is taken away again by"
+    "The application never signs in with a password, and never as a user. The private key of its"
+    " certificate is kept in our key vault and handed to Mondoo. Everything is taken away again by"
     " one request, with a receipt of what became of each object."
 )
 

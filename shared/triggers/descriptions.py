@@ -32,6 +32,7 @@ from shared.models import (
     Step,
     operation_id,
 )
+from shared.overview import Overview
 from shared.permissions.request import PermissionRequest
 from shared.transitions import TenantState
 from shared.triggers.audits import AuditRequest, FleetRequest
@@ -40,7 +41,13 @@ from shared.triggers.certificates import Stored
 from shared.triggers.events import Events
 from shared.triggers.health import Health
 from shared.triggers.policies import PolicyList
-from shared.triggers.tenants import Accepted, TenantPage, TenantView
+from shared.triggers.tenants import (
+    MOST_ASKED,
+    Accepted,
+    OperationList,
+    TenantPage,
+    TenantView,
+)
 
 JSON = "application/json"
 
@@ -295,6 +302,19 @@ DESCRIPTIONS: dict[str, Description] = {
         {200: Answer("The operation.", _json(Operation, _OPERATION), retry_after=True)},
         {404: ("operation_unknown",), **_SERVICES},
     ),
+    "list_operations": Description(
+        "Operations",
+        "The newest operation of each of some tenants",
+        _ok(OperationList, "Those of tenants that have one.", OperationList([_OPERATION])),
+        {400: ("field_invalid", *_TENANT_CODES), **_SERVICES},
+        parameters=(
+            Parameter(
+                "tenants",
+                description=f"Tenant ids, separated by commas; {MOST_ASKED} at most. Required.",
+                example=_TENANT,
+            ),
+        ),
+    ),
     "cancel_operation_request": Description(
         "Operations",
         "Stop an operation at the next safe point",
@@ -489,6 +509,17 @@ DESCRIPTIONS: dict[str, Description] = {
             ),
             Parameter("search", description="Words.", example="CIS Microsoft 365"),
         ),
+    ),
+    "read_overview": Description(
+        "Interface",
+        "How all tenants stand: counted, and those named that need somebody",
+        _ok(Overview, "All tenants."),
+        _SERVICES,
+    ),
+    "dashboard": Description(
+        "Interface",
+        "The same as a page that asks this interface",
+        {200: Answer("The page, which holds nothing of any tenant.", _text("text/html"))},
     ),
     "permission_request": Description(
         "Interface",

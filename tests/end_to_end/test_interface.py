@@ -51,6 +51,8 @@ def contoso(driver: Checked) -> SimulatedTenant:
 
 def test_the_interface_itself(driver: Checked) -> None:
     driver.get("/api/health")
+    driver.get("/api/dashboard")
+    driver.get("/api/overview")
     driver.get("/api/openapi.json")
     for wanted in ("json", "md", "html", "pdf"):
         driver.get(f"/api/permissions?format={wanted}")
@@ -78,6 +80,9 @@ def test_a_tenant_comes(driver: Checked, contoso: SimulatedTenant) -> None:
     driver.get(f"/api/tenants/{contoso.id}")
     driver.get("/api/tenants?state=onboarded&limit=1")
     driver.get("/api/operations/nothing")
+    driver.get(f"/api/operations?tenants={contoso.id}")
+    driver.get("/api/operations")
+    driver.get("/api/overview")
     driver.post("/api/operations/nothing/cancel")
     driver.post(f"{running}/cancel")
 

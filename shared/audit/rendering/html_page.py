@@ -17,8 +17,8 @@ from importlib.resources import files
 
 from shared.audit.rendering.markup import Child, Markup, element, joined
 from shared.audit.rendering.words import STATUSES, day, from_then, moment, stamp
-from shared.audit.report import AuditReport, AuditStatus, Counts
-from shared.models import Severity
+from shared.audit.report import AuditReport, AuditStatus
+from shared.models import Counts, Severity
 
 
 @cache

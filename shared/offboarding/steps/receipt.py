@@ -128,6 +128,8 @@ def _record(
         coverage=[],
         scanned_at=None,
         onboarded_at=None,
+        audit_status=None,
+        findings=None,
         rotation=None,
     )
 
