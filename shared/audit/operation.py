@@ -220,7 +220,12 @@ def _summary(report: AuditReport) -> StepResult:
     if made:
         message += f"; {_times(made)} made"
     shown = [finding for finding in report.findings if finding.severity is not Severity.INFO]
-    facts = {"wouldChange": planned, "changed": made, "status": report.status.value}
+    facts = {
+        "wouldChange": planned,
+        "changed": made,
+        "status": report.status.value,
+        "findings": len(shown),
+    }
     if report.rights_missing:
         result = refused(report.rights_missing)
         return msgspec.structs.replace(
