@@ -80,7 +80,7 @@ def offboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
         if result.outcome.stops:
             stopped.add(definition.name)
     operation.status = status_after_all(results)
-    if results[0].outcome.stops:
+    if STEPS[0].name in stopped:
         operation.status = status_after_stop(results[0], first=True)
     written = OffboardingRecordCall(order=order, facts=facts, operation=operation)
     return (yield from conclude(context, operation, RECEIPT_ACTIVITY, written, pace))
