@@ -156,6 +156,7 @@ def test_an_audit_that_shall_repair_is_refused_and_reports_what_it_found(
     ]
     assert record(product, tenant)["state"] == "onboarded"
     page = product.get(f"/api/tenants/{tenant.id}/report?format=html").text
+    assert "Nothing was put right" in page
     assert all(right in page for right in CHANGING)
 
 
