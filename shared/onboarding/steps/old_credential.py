@@ -39,13 +39,12 @@ async def _certificates(context: Context, call: StepCall, *, dry_run: bool) -> S
     application = await read_object(graph, object_id)
     left = await remove_certificates(graph, application, now=context.now())
     removed = len(application.key_credentials) - len(left.key_credentials)
-    switched = ", and switched off in the vault" if off else ""
-    return ended(
-        Outcome.CHANGED if removed or off else Outcome.PASSED,
-        f"{removed} certificates of ours were removed from the application{switched}"
-        if removed or off
-        else "no certificate of ours is on the application",
-    )
+    if not removed and not off:
+        return ended(Outcome.PASSED, "no certificate of ours is on the application")
+    what = "the certificate" if removed == 1 else f"{removed} certificates"
+    deeds = [f"{what} of ours was removed from the application"] if removed else []
+    deeds += ["it was switched off in the vault"] if off else []
+    return ended(Outcome.CHANGED, "; ".join(deeds))
 
 
 async def _switched_off(context: Context, record: TenantRecord) -> bool:
