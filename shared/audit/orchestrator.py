@@ -1,8 +1,9 @@
 """The order of an audit of one tenant, and nothing else: audit, publish, record.
 
 ``publish`` and ``record`` run whatever became of the audit, so that a tenant which fails is told of
-and kept; only a request to cancel keeps ``publish`` from running. How one step is run, repeated and
-waited for is in `shared.operations`.
+and kept; only a request to cancel keeps ``publish`` from running. An audit that may not change what
+it was to change ends ``refused``. How one step is run, repeated and waited for is in
+`shared.operations`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from shared.operations import (
     skip,
     status_after_all,
 )
+from shared.rights import RIGHT_MISSING
 
 AUDIT = "audit"
 """The registered name of the orchestrator."""
@@ -86,5 +88,7 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
         )
         results.append(result)
     operation.status = status_after_all(results, cancelled=cancelled)
+    if [result.code for result in results if result.outcome.stops] == [RIGHT_MISSING]:
+        operation.status = OperationStatus.REFUSED
     written = AuditCall(start.order, operation)
     return (yield from conclude(context, operation, RECORD_ACTIVITY, written, pace))

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from shared.manifest import Manifest
-from shared.onboarding.rights import ONBOARDING_RIGHTS
+from shared.rights import ONBOARDING_RIGHTS
 
 
 class RequestedPermission(Struct, frozen=True, rename="camel"):

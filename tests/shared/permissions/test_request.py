@@ -10,10 +10,10 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.manifest import load_manifest, manifest_names
-from shared.onboarding.rights import ONBOARDING_RIGHTS
 from shared.permissions.formats import Format, chosen, written
 from shared.permissions.request import PermissionRequest, permission_request
 from shared.permissions.words import SIGNED_BY, SIGNED_WITH
+from shared.rights import ONBOARDING_RIGHTS
 
 HOSTILE = 'x"><script>alert(1)</script>'
 

@@ -141,8 +141,8 @@ def test_behind_entra_each_operation_names_the_roles_that_it_lets_through(
 def test_a_start_of_the_app_does_not_pay_for_it(stack: LocalStack) -> None:
     script = (
         f"import runpy, sys; runpy.run_path({str(APP_FILE)!r})\n"
-        "late = 'triggers.openapi', 'triggers.descriptions', 'permissions', 'dashboard', 'overview'\n"
-        "print([name for name in sys.modules if name.startswith(tuple('shared.' + each"
+        "late = 'triggers.openapi', 'triggers.descriptions', 'permissions', 'dashboard', 'overview'"
+        "\nprint([name for name in sys.modules if name.startswith(tuple('shared.' + each"
         " for each in late)) and name != 'shared.triggers.permissions'])"
     )
     ran = subprocess.run(
