@@ -250,12 +250,12 @@ function showFleet() {
     show($("fleet"), h("p", { class: "card calm" }, "There was no run over all tenants yet."));
     return;
   }
-  const words = { look: "reading all tenants", mend: "putting right", done: "done", stopped: "stopped: asks you", failed: "failed" };
+  const words = { look: "reading all tenants", mend: "putting right", done: "done", stopped: "stopped: asks you", cancelled: "cancelled", failed: "failed" };
   const looks = run.phase === "look" || run.phase === "mend";
   const numbers = [["tenants", run.tenants], ["audited", run.audited], ["clean", run.clean], ["failing", run.failing],
-    ["put right", run.mended], ["busy", run.busy], ["in flight", run.inFlight], ["would change", run.wouldChange]];
-  show($("fleet"), h("div", { class: `card ${run.phase === "stopped" || run.phase === "failed" ? "bad" : looks ? "busy" : "good"}` },
-    h("p", {}, badge(words[run.phase] || run.phase, looks ? "busy" : run.phase === "done" ? "good" : "bad"), " ",
+    ["put right", run.mended], ["not put right, for want of rights", run.refused], ["busy", run.busy], ["in flight", run.inFlight], ["would change", run.wouldChange]];
+  show($("fleet"), h("div", { class: `card ${run.phase === "stopped" || run.phase === "failed" ? "bad" : looks ? "busy" : run.phase === "cancelled" ? "mind" : "good"}` },
+    h("p", {}, badge(words[run.phase] || run.phase, looks ? "busy" : run.phase === "done" ? "good" : run.phase === "cancelled" ? "mind" : "bad"), " ",
       run.startedAt ? ["begun ", ago(run.startedAt)] : null, run.finishedAt ? [", ended ", ago(run.finishedAt)] : null,
       run.manifest ? [", roll-out of ", h("code", {}, run.manifest)] : null),
     looks && run.tenants ? h("progress", { max: run.tenants, value: run.audited + run.mended, "aria-label": `${run.audited} of ${run.tenants} audited` }) : null,

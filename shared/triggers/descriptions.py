@@ -59,7 +59,7 @@ _ID = operation_id(_TENANT, _BEGUN)
 class FleetView(Struct, omit_defaults=True, rename="camel"):
     """A run over all tenants, and how far it is; counters count tenants."""
 
-    phase: Literal["look", "mend", "done", "stopped", "failed"]
+    phase: Literal["look", "mend", "done", "stopped", "cancelled", "failed"]
     id: str | None = None
     started_at: datetime | None = None
     confirmed: bool | None = None
@@ -69,6 +69,7 @@ class FleetView(Struct, omit_defaults=True, rename="camel"):
     clean: int | None = None
     failing: int | None = None
     mended: int | None = None
+    refused: int | None = None
     busy: int | None = None
     in_flight: int | None = None
     would_change: int | None = None
@@ -392,6 +393,13 @@ DESCRIPTIONS: dict[str, Description] = {
         "The newest run over all tenants",
         _ok(FleetView, "How far it is."),
         {404: ("fleet_run_unknown",), **_SERVICES},
+    ),
+    "fleet_cancel_request": Description(
+        "Audits",
+        "Have the run over all tenants start no more audits",
+        {202: Answer("It was asked to stop.", _json(FleetView), location=True, retry_after=True)},
+        {409: ("fleet_not_running",), **_SERVICES},
+        details="Audits that run come to their end, and what was put right stays so.",
     ),
     "rollout_request": Description(
         "Audits",

@@ -111,6 +111,17 @@ def test_it_is_audited(driver: Checked, contoso: SimulatedTenant) -> None:
     eventually(
         lambda: driver.get("/api/audit").json()["phase"] == "done" or None, "the run has ended"
     )
+    driver.post("/api/audit/cancel")
+    fault = Fault("graph", "*", contoso.id, times=None, status=503, headers={"Retry-After": "1"})
+    driver.simulators.run(driver.simulators.faults.add, fault)
+    driver.post("/api/audit")
+    eventually(
+        lambda: driver.post("/api/audit/cancel").status_code == 202 or None, "it is to be cancelled"
+    )
+    driver.simulators.run(driver.simulators.faults.clear)
+    eventually(
+        lambda: driver.get("/api/audit").json()["phase"] == "cancelled" or None, "it has ended"
+    )
     driver.post("/api/manifests/2019/rollout")
     driver.post("/api/manifests/2026-09/rollout")
     eventually(
