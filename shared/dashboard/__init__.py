@@ -1,7 +1,7 @@
 """The dashboard: one page that asks our own interface, as whoever looks at it.
 
 The page itself holds nothing of any tenant, so it may be served to anybody; what it shows it asks
-for with the caller's own function key or sign-in, which the interface checks as always. A key is
+for with the caller's own function key or access token, which the interface checks as always. It is
 typed into the page, goes into a header and never into an address; it is kept in the tab's session
 storage at most, which ends with the tab. The page is one file: style and script are in it, and its
 content security policy allows exactly these two, requests to its own origin, and nothing else.

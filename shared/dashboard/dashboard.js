@@ -374,10 +374,9 @@ function askWho(refused) {
   $("shown").hidden = $("controls").hidden = true;
   $("sign-in").hidden = false;
   $("key-label").textContent = byKeys ? "Function key" : "Access token";
-  $("key-hint").textContent = byKeys
-    ? "It is sent in a header and kept in this tab until you close it; it never becomes part of an address."
-    : "Sign in, or paste a token for the application in front of this interface. It is kept in this tab until you close it.";
-  $("platform-sign-in").hidden = byKeys;
+  $("key-hint").replaceChildren(byKeys ? "" : "Of the application in front of this interface: ",
+    byKeys ? "" : h("code", {}, "az account get-access-token --resource api://<client id> --query accessToken -o tsv"), byKeys ? "" : ". ",
+    "It is sent in a header and kept in this tab until you close it; it never becomes part of an address.");
   trouble(refused && credential() ? new Problem(401, {
     detail: refused.code ? refused.message : byKeys ? "This key was not accepted." : "This token was not accepted.",
     remediation: refused.remediation || (byKeys

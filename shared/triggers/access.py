@@ -41,7 +41,7 @@ from shared.triggers.problems import Handler
 OPEN_ROUTES: dict[str, str] = {
     "health": "monitors have no key, and the answer holds no secret",
     "dashboard": "a page that holds nothing of any tenant: it asks the interface with the key or"
-    " the sign-in of whoever looks at it, and a browser that opens a page can send neither",
+    " the token of whoever looks at it, and a browser that opens a page can send neither",
     "consent/callback": "an administrator's browser arrives there from Microsoft's sign-in page;"
     " a single-use state proves that we sent it",
     "partner-center/events": "Partner Center sends no key; it signs each event, and the signature"
