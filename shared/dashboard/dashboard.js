@@ -358,7 +358,13 @@ async function stop(operation) {
   try {
     await ask(`/api/operations/${operation.id}/cancel`, "POST");
     tell("It was asked to stop.");
-  } catch (error) { trouble(error); }
+    show($("refused"));
+  } catch (error) {
+    // It stays until it was read: the next look at what runs would take away what `trouble` says.
+    show($("refused"), h("div", { class: "alert" }, said(error.message, error.code, error.remediation),
+      h("div", { class: "buttons" }, h("button", { type: "button", on: { click: () => show($("refused")) } }, "Dismiss"))));
+    $("refused").scrollIntoView({ block: "center" });
+  }
   await follow();
 }
 
