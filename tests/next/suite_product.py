@@ -46,6 +46,16 @@ def a_bad_request_gets_problem_details(stage: Stage) -> None:
     assert answer.headers["content-type"].startswith("application/problem+json"), answer
 
 
+def the_interface_describes_every_route(stage: Stage) -> None:
+    described = stage.http("GET", "/api/openapi.json").json()["paths"]
+    routes = {
+        f"/api/{function.trigger['route']}"
+        for function in stage.functions.values()
+        if function.kind == "httpTrigger"
+    }
+    assert set(described) == routes, set(described) ^ routes
+
+
 def a_tenant_is_onboarded(stage: Stage) -> None:
     (simulators,) = _running
     tenant = simulators.run(simulators.world.add_tenant, "contoso.onmicrosoft.com")
@@ -113,6 +123,7 @@ SUITE = Suite(
         every_kind_of_function_is_found,
         the_app_is_healthy,
         a_bad_request_gets_problem_details,
+        the_interface_describes_every_route,
         a_tenant_is_onboarded,
         its_certificate_is_rotated,
         it_is_offboarded_with_a_receipt,
