@@ -160,7 +160,8 @@ EDGES = {
 }
 
 TROUBLES = {
-    "429": {"status": 429, "headers": {"Retry-After": "7"}},
+    # More than the client waits out by itself, so that a durable timer does.
+    "429": {"status": 429, "headers": {"Retry-After": "30"}},
     "500": {"status": 500},
     "403": {"status": 403, "code": "Forbidden", "message": "no", "times": None},
     "lost answer": {"drop": "after"},
