@@ -15,6 +15,7 @@ from aiohttp import web
 
 from local.simulators.clock import Clock
 from local.simulators.service import body_of
+from local.simulators.vault_certificates import IssuingAuthority
 from local.simulators.vault_errors import bad_parameter, invalid_property
 from local.simulators.vault_objects import (
     RETENTION_DAYS,
@@ -52,6 +53,7 @@ class Contents:
         self.secrets: Shelf[Secret] = Shelf("secret", clock)
         self.certificates: Shelf[Certificate] = Shelf("certificate", clock)
         self.issuance_delay = 0.0
+        self.issuers: dict[str, IssuingAuthority] = {}
         self._origin = origin
 
     @property

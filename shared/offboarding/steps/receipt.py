@@ -12,6 +12,7 @@ import msgspec
 from shared.context import Context
 from shared.models import (
     Fate,
+    ObjectKind,
     Operation,
     Outcome,
     Receipt,
@@ -26,7 +27,7 @@ from shared.offboarding.steps import STEPS
 from shared.transitions import TenantEvent, next_state
 
 OPEN = frozenset({Fate.PRESENT, Fate.UNKNOWN})
-"""Fates that keep an offboarding from being complete."""
+"""Fates that keep an offboarding from being complete; see `shared.models.Fate`."""
 
 LONGEST_MESSAGE = 300
 
@@ -38,7 +39,7 @@ async def run(
     now = context.now()
     entries = [_explained(entry, operation) for entry in facts.entries]
     complete = not any(step.outcome and step.outcome.stops for step in operation.steps) and not any(
-        entry.fate in OPEN for entry in entries
+        entry.fate in OPEN and entry.kind is not ObjectKind.DELEGATED_GRANT for entry in entries
     )
     receipt = Receipt(
         operation_id=order.operation_id,
@@ -76,7 +77,10 @@ def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
     """What is left, with the reason that the step of its kind gave."""
     if entry.fate is not Fate.PRESENT:
         return entry
-    step = operation.step(next(each.name for each in STEPS if each.kind is entry.kind))
+    kind = entry.kind
+    if kind is ObjectKind.DELEGATED_GRANT:
+        kind = ObjectKind.SERVICE_PRINCIPAL  # which it goes with
+    step = operation.step(next(each.name for each in STEPS if each.kind is kind))
     unknown = step.outcome is Outcome.UNKNOWN
     return msgspec.structs.replace(
         entry,

@@ -38,7 +38,7 @@ from shared.models import (
 from shared.mondoo import spaces
 from shared.mondoo.diagnosis import explained
 from shared.onboarding.rights import missing_rights
-from shared.onboarding.steps import record
+from shared.onboarding.steps import own_certificate, record
 from shared.onboarding.steps.policies import choose, unknown
 from shared.outcomes import ended, failed, finding_of
 
@@ -56,7 +56,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
         (RIGHTS, _rights(context, order)),
         ("tenant", _tenant(context, order, manifest)),
-        ("vault", _vault(context)),
+        ("vault", _vault(context, order)),
         ("Mondoo space", _mondoo(context, order)),
     )
     answers = await asyncio.gather(*(look for _, look in looks), return_exceptions=True)
@@ -114,9 +114,9 @@ def _automation(settings: Settings) -> str:
     return f"our application {settings.onboarding_client_id}"
 
 
-async def _vault(context: Context) -> list[Finding]:
+async def _vault(context: Context, order: OnboardingOrder) -> list[Finding]:
     await context.vault.reachable()
-    return []
+    return await own_certificate.look(context, order)
 
 
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:
