@@ -18,6 +18,7 @@ from shared.audit.deviations import (
     Deviation,
     ExcessGrant,
     ExcessKey,
+    MissingTrust,
     Target,
     UnregisteredCertificate,
     WantedPermission,
@@ -25,9 +26,9 @@ from shared.audit.deviations import (
 )
 from shared.audit.report import Action, Change
 from shared.entra.directory_roles import RoleAssignment
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.inventory import (
     DelegatedGrant,
-    FederatedCredential,
     Inventory,
     Owner,
     PasswordCredential,
@@ -123,6 +124,7 @@ _FOR: dict[type[Target], Action] = {
     DirectoryRole: Action.ASSIGN_ROLE,
     ExcessKey: Action.REMOVE_CERTIFICATE,
     FederatedCredential: Action.REMOVE_FEDERATED_CREDENTIAL,
+    MissingTrust: Action.ADD_FEDERATED_CREDENTIAL,
     Owner: Action.REMOVE_OWNER,
     PasswordCredential: Action.REMOVE_SECRET,
     RedirectUri: Action.REMOVE_REDIRECT_URI,
@@ -134,6 +136,7 @@ _ORDER = (
     Action.RESTORE_APPLICATION,
     Action.MEND_PRINCIPAL,
     Action.REGISTER_CERTIFICATE,
+    Action.ADD_FEDERATED_CREDENTIAL,
     Action.DECLARE_PERMISSION,
     Action.GRANT_PERMISSION,
     Action.ASSIGN_ROLE,

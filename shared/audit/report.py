@@ -39,6 +39,7 @@ class Action(StrEnum):
     REGISTER_CERTIFICATE = "register-certificate"
     REMOVE_CERTIFICATE = "remove-certificate"
     REMOVE_SECRET = "remove-secret"  # noqa: S105 - the name of an action
+    ADD_FEDERATED_CREDENTIAL = "add-federated-credential"
     REMOVE_FEDERATED_CREDENTIAL = "remove-federated-credential"
     REMOVE_OWNER = "remove-owner"
     MEND_PRINCIPAL = "mend-principal"

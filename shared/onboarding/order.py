@@ -14,7 +14,9 @@ from shared.models import (
     NewSpace,
     OnboardingOrder,
     OnboardingRequest,
+    ScannerAuthentication,
     SubscriptionScope,
+    TenantRecord,
     operation_id,
 )
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
@@ -25,9 +27,10 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
 
     Raises:
         InvalidRequest: no such manifest, no space in request and settings, not a tenant's name, not
-            a Key Vault of this cloud.
+            a Key Vault of this cloud, fields that exclude each other.
         NotFound: there is no such tenant.
-        NotYet: the sign-in service cannot be reached, or Mondoo, when a space is to be found.
+        NotYet: the sign-in service or our records cannot be reached, or Mondoo, when a space is to
+            be found.
         Refused: Mondoo says no, when a space is to be found.
     """
     settings = context.settings
@@ -40,6 +43,8 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     tenant_id = await resolve_tenant(settings, context.http, request.tenant)
     if new_space is not None:
         space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
+    record = await context.records.get(tenant_id)
+    authentication = _authentication(request, record)
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
@@ -56,10 +61,49 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         subscriptions=_subscriptions(request),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
+        authentication=authentication,
         certificate=None if own is None else own.name,
         certificate_vault=own_vault,
+        retires=record is not None and _retires(record, authentication),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
+
+
+def _authentication(
+    request: OnboardingRequest, record: TenantRecord | None
+) -> ScannerAuthentication:
+    """What the request says, or what the tenant has; a certificate that is named settles it.
+
+    Raises:
+        InvalidRequest: ``authentication_conflict``: without a key there is no certificate to
+            choose, and none that Azure could be scanned with.
+    """
+    chosen = request.authentication
+    if chosen is UNSET and (record is None or request.certificate is not UNSET):
+        return ScannerAuthentication.CERTIFICATE
+    if chosen is UNSET:
+        assert record is not None
+        chosen = record.authentication
+    if chosen is ScannerAuthentication.CERTIFICATE:
+        return chosen
+    for field, given in (
+        ("certificate", request.certificate),
+        ("subscriptions", request.subscriptions),
+    ):
+        if given is not UNSET:
+            raise InvalidRequest(
+                "authentication_conflict",
+                f"{field} needs a certificate, and authentication is {chosen}",
+                remediation=f'Leave {field} out, or send "authentication": "certificate".',
+                field=field,
+            )
+    return chosen
+
+
+def _retires(record: TenantRecord, authentication: ScannerAuthentication) -> bool:
+    if authentication is ScannerAuthentication.FEDERATED:
+        return record.certificate is not None
+    return record.federated_credential is not None
 
 
 def _subscriptions(request: OnboardingRequest) -> SubscriptionScope | None:

@@ -11,6 +11,10 @@ is a day old at most and younger than the integration's last change, that scan i
 A scan is asked for once. If the answer is lost we do not ask again (a second scan would be queued)
 but look whether one started; one that is running already, on an integration that did not change, is
 waited for.
+
+Without a key the scan is also the sign-in's proof, and Entra ID refuses a federated credential for
+some minutes after it was written. A scan that was refused for that, within the time that
+replication is given, is asked for again.
 """
 
 from __future__ import annotations
@@ -21,7 +25,13 @@ from typing import Any
 import msgspec
 
 from shared.context import Context
-from shared.coverage.statement import Access, Statement, needs_a_look, statement
+from shared.coverage.statement import (
+    Access,
+    Statement,
+    needs_a_look,
+    statement,
+    trust_refused,
+)
 from shared.entra.app_role_assignments import list_grants
 from shared.entra.directory_roles import is_assigned
 from shared.errors import OutcomeUnknown
@@ -98,7 +108,11 @@ def _stands(integration: Integration, context: Context) -> bool:
         return False
     if integration.last_modified is not None and started < integration.last_modified:
         return False
-    return integration.status == "ACTIVE" and context.now() - finished <= FRESH
+    fine = integration.status == "ACTIVE" or (
+        # The scan of a keyless one warns of SharePoint Online, always.
+        integration.keyless and integration.status == "WARNING"
+    )
+    return fine and context.now() - finished <= FRESH
 
 
 async def _progress(
@@ -127,6 +141,13 @@ async def _progress(
             f"the scan finished, but the integration is {integration.status}",
             remediation="Look at the integration in the Mondoo Console.",
         )
+    if _trust_may_replicate(context, call, integration):
+        return not_yet(
+            "federated_credential_not_effective",
+            "Entra ID does not take Mondoo's tokens yet; the scan will be asked for again",
+            remediation="A new federated credential takes some minutes: send the request again.",
+            facts={"scan_requested": False},
+        )
     told = statement(
         integration.messages,
         load_manifest(call.order.manifest),
@@ -142,6 +163,17 @@ async def _progress(
         "coverage": told.services,
     }
     return msgspec.structs.replace(result, coverage=told.services, facts=learned(facts))
+
+
+def _trust_may_replicate(context: Context, call: StepCall, integration: Integration) -> bool:
+    """Whether the application's trust is so young that its refusal may be over soon."""
+    since = call.facts.federated_since
+    patience = timedelta(seconds=context.settings.waits.propagation_deadline)
+    return (
+        since is not None
+        and context.now() - since <= patience
+        and trust_refused(integration.messages)
+    )
 
 
 async def _access(context: Context, call: StepCall, integration: Integration) -> Access:
@@ -161,7 +193,9 @@ async def _access(context: Context, call: StepCall, integration: Integration) ->
         }
         role = load_manifest(call.order.manifest).directory_roles[0]
         directory_role = await is_assigned(graph, facts.service_principal_id, role.template_id)
-    return Access(frozenset(granted), tuple(facts.resources), directory_role)
+    return Access(
+        frozenset(granted), tuple(facts.resources), directory_role, keyless=call.order.keyless
+    )
 
 
 def _judged(

@@ -56,7 +56,8 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
         (RIGHTS, _rights(context, order)),
         ("tenant", _tenant(context, order, manifest)),
-        ("vault", _vault(context, order)),
+        # Without a key the vault has nothing to do.
+        *(() if order.keyless else (("vault", _vault(context, order)),)),
         ("Mondoo space", _mondoo(context, order)),
     )
     answers = await asyncio.gather(*(look for _, look in looks), return_exceptions=True)
@@ -191,7 +192,7 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
             )
         )
     # Whether an authority that the policy trusts issued an own certificate, Entra ID will say.
-    if observation.ca_required and order.certificate is None:
+    if observation.ca_required and order.certificate is None and not order.keyless:
         findings.append(
             Finding(
                 code="certificate_authority_required",
@@ -201,7 +202,8 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
                 remediation=(
                     "Ask the tenant's administrator to exempt this application from the policy,"
                     " or have an authority that it trusts issue a certificate into the vault, and"
-                    ' send its name as "certificate". The policy is theirs; it is never changed'
+                    ' send its name as "certificate"; or do without a certificate, by'
+                    ' "authentication": "federated". The policy is theirs; it is never changed'
                     " from here."
                 ),
             )

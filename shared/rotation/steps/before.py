@@ -12,7 +12,7 @@ import msgspec
 
 from shared.certificates import public_part, read_bundle
 from shared.context import Context
-from shared.entra.applications import add_certificate, read_object, remove_certificate
+from shared.entra.applications import add_certificate, read_object, remove_certificates
 from shared.errors import OutcomeUnknown, Unusable
 from shared.models import (
     CertificateReference,
@@ -152,7 +152,7 @@ async def withdraw(context: Context, call: StepCall) -> StepResult:
     assert facts.application_object_id is not None  # an earlier step passed
     graph = context.graph(order.tenant_id)
     application = await read_object(graph, facts.application_object_id)
-    await remove_certificate(graph, application, new.thumbprint, context.now())
+    await remove_certificates(graph, application, unwanted=new.thumbprint, now=context.now())
     if order.certificate is None:
         await lifecycle.disable(context.vault, new)
     await progress.advance(context, order.tenant_id, RotationEvent.SIGN_IN_REFUSED)

@@ -68,6 +68,7 @@ def test_the_drifts_of_these_tests_lead_to_nearly_every_finding() -> None:
         "certificate_unrecorded",
         "certificate_expired",
         "certificate_expiring",
+        "federated_credential_missing",
         "vault_certificate_missing",
         "vault_certificate_disabled",
         "vault_certificate_not_ours",

@@ -15,10 +15,10 @@ import pytest
 from shared.audit.catalogue import EVERYTHING
 from shared.audit.comparison import Limits, compare
 from shared.entra.directory_roles import RoleAssignment
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.inventory import (
     Aspect,
     DelegatedGrant,
-    FederatedCredential,
     Owner,
     PasswordCredential,
     RedirectUri,
