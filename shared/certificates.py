@@ -72,8 +72,9 @@ class Bundle:
 def read_bundle(pem: str | bytes, *, now: datetime, proven: str | None = None) -> Bundle:
     """The key and certificate in ``pem``, if they may be used at ``now`` (aware).
 
-    ``proven``: the thumbprint of a certificate that has signed in already. If it is this one, the
-    numbers of its key are not tested once more, which takes a twentieth of a second.
+    ``proven``: the thumbprint of a certificate that an earlier step has tested, or that has signed
+    in already. If it is this one, the numbers of its key are not tested once more, which takes a
+    twentieth of a second.
 
     Raises:
         Unusable: ``is_path``, ``is_pfx``, ``is_der``, ``not_pem``, ``key_missing``,
@@ -121,9 +122,9 @@ def read_bundle(pem: str | bytes, *, now: datetime, proven: str | None = None) -
     return _bundle(key, leaf)
 
 
-def public_part(pem: str | bytes, *, now: datetime) -> bytes:
-    """The leaf certificate alone, DER: what Entra ID is given. Raises as `read_bundle`."""
-    return read_bundle(pem, now=now).certificate_der
+def public_part(pem: str | bytes, *, now: datetime, proven: str | None = None) -> bytes:
+    """The leaf certificate alone, DER: what Entra ID is given. Otherwise as `read_bundle`."""
+    return read_bundle(pem, now=now, proven=proven).certificate_der
 
 
 def make_bundle(subject: str, days: int, now: datetime) -> Bundle:

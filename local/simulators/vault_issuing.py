@@ -221,7 +221,7 @@ class CertificateCalls:
         key = (
             kept.material.key
             if kept is not None
-            else await asyncio.to_thread(vault_certificates.new_key, policy)
+            else await asyncio.to_thread(self._contents.make_key, policy)
         )
         self._issuing.check_name(name)  # making the key took a while
         pending = self._issuing.start(name, policy, key, enabled=enabled, tags=tags)

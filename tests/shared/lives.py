@@ -26,6 +26,7 @@ from shared.rotation import orchestrator as rotation_orchestrator
 from shared.rotation import start as rotation_start
 from shared.rotation import steps as rotation
 from shared.rotation.steps import record as rotation_record
+from tests.shared.entra.certificates import some_keys
 from tests.shared.onboarding.rehearsal import WAITS, Hook, Rehearsal, _Durable, _Timer
 
 SHORT = WaitPolicy(first=1, longest=2, propagation_deadline=5, scan_deadline=900)
@@ -230,6 +231,7 @@ def stack() -> Iterator[LocalStack]:
     """The simulated services, for tests that keep apart by their tenants."""
     with LocalStack(host=False) as running:
         running.simulators.mondoo.scanner.delay = 0.0
+        running.simulators.vault.draw_keys_from(some_keys())
         yield running
 
 

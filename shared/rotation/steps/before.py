@@ -113,7 +113,8 @@ async def register(context: Context, call: StepCall) -> StepResult:
     assert facts.certificate is not None  # an earlier step passed
     assert facts.application_object_id is not None
     graph, now = context.graph(order.tenant_id), context.now()
-    der = public_part(await context.vault.pem(facts.certificate), now=now)
+    pem, proven = await context.vault.pem(facts.certificate), facts.certificate.thumbprint
+    der = public_part(pem, now=now, proven=proven)
     application = await add_certificate(
         graph,
         await read_object(graph, facts.application_object_id),
