@@ -31,9 +31,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import aiohttp
 import httpx
 import jwt
 from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import ClientAssertionCredential
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -209,12 +211,12 @@ class _Scan:
     async def run(self) -> Report:
         """Scan, and report whatever happens."""
         try:
+            context = ssl.create_default_context(cafile=self._ca_file)
             async with (
-                self._credential() as credential,
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+                self._credential(session) as credential,
                 httpx.AsyncClient(
-                    verify=ssl.create_default_context(cafile=self._ca_file),
-                    headers={"User-Agent": AGENT},
-                    timeout=TIMEOUT,
+                    verify=context, headers={"User-Agent": AGENT}, timeout=TIMEOUT
                 ) as client,
             ):
                 await self._scan(credential, client)
@@ -222,12 +224,12 @@ class _Scan:
             self._say("ERROR", "connection", str(error))
         return self._report
 
-    def _credential(self) -> ClientAssertionCredential:
+    def _credential(self, session: aiohttp.ClientSession) -> ClientAssertionCredential:
         integration = self._integration
         common: dict[str, Any] = {
             "authority": self._urls["entra"],
             "disable_instance_discovery": True,
-            "connection_verify": self._ca_file,
+            "transport": AioHttpTransport(session=session, session_owner=False),
             "user_agent": AGENT,
             "retry_total": RETRIES,
         }
