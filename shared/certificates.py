@@ -355,7 +355,10 @@ def _leaf(key: RSAPrivateKey, certificates: list[str], now: datetime) -> x509.Ce
             "the private key does not belong to the certificate",
             "Give the certificate together with the private key that it was made from.",
         )
-    return max(matching, key=lambda one: (one.not_valid_before_utc <= now, one.not_valid_after_utc))
+    leaf = max(matching, key=lambda one: (one.not_valid_before_utc <= now, one.not_valid_after_utc))
+    if leaf.public_key_algorithm_oid == x509.PublicKeyAlgorithmOID.RSASSA_PSS:
+        raise _not_rsa("RSA-PSS")  # another kind of key to Go, which the scanner is written in
+    return leaf
 
 
 def _bundle(key: RSAPrivateKey, leaf: x509.Certificate) -> Bundle:
@@ -402,7 +405,7 @@ def _unreadable(code: str, what: str) -> Unusable:
 def _not_rsa(kind: str) -> Unusable:
     return _unusable(
         "key_not_rsa",
-        f"the private key is not an RSA key ({kind}); Entra ID takes such a certificate, but"
+        f"the private key is not a plain RSA key ({kind}); Entra ID takes such a certificate, but"
         " signing in with it never works",
         f"Use an RSA key of at least {SHORTEST_KEY} bits.",
     )

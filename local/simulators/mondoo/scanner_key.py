@@ -77,7 +77,9 @@ def read_certificate(text: str) -> ScannerKey:
             "could not parse provided certificate: private key is not an RSA key"
         )
     for certificate in certificates:
-        if certificate.public_key() == key.public_key():
+        # Go knows RSA by one identifier of its two, and no public key in what has the other.
+        pss = certificate.public_key_algorithm_oid == x509.PublicKeyAlgorithmOID.RSASSA_PSS
+        if not pss and certificate.public_key() == key.public_key():
             return ScannerKey(key, certificate)
     raise CertificateRefused(
         "could not parse provided certificate: found no certificate matching the private key"

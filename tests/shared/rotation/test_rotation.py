@@ -153,6 +153,7 @@ async def test_a_crash_at_any_edge_leaves_a_working_credential_and_the_next_run_
 EDGES = {
     "certificate": ("vault", "POST /certificates/*/create"),
     "register": ("graph", "PATCH /applications/*"),
+    "sign-in": ("exchange", "*"),
     "integration": ("mondoo", "updateClientIntegrationConfiguration"),
     "scan": ("mondoo", "triggerAction"),
     "retire": ("graph", "PATCH /applications/*"),
@@ -224,6 +225,54 @@ async def test_case_e17_a_sign_in_that_never_works_is_taken_back_and_the_old_one
     assert enabled_versions(life, tenant) == [record.certificate.version]
     tenant.lag = Lag()
     operation = await life.rotate(tenant)  # a new version is made, and works
+    assert operation["status"] == "succeeded"
+    await assert_finished(life, tenant, old)
+
+
+async def refused_sign_in(life: Life, tenant: SimulatedTenant, **hooks: Any) -> dict[str, Any]:
+    """A rotation whose new certificate never signs in, so that it comes to the withdrawal."""
+    tenant.lag = Lag(credentials=1_000_000)
+    operation = await life.rotate(tenant, waits=SHORT, **hooks)
+    tenant.lag = Lag()
+    life.simulators.run(life.simulators.faults.clear)
+    return operation
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_crash_around_the_withdrawal_leaves_a_working_credential_and_the_next_run_goes_on(
+    life: Life, tenant: SimulatedTenant, moment: str
+) -> None:
+    old = await onboarded(life, tenant)
+    hooks: dict[str, Any] = {moment: {"withdraw": die}}
+    operation = await refused_sign_in(life, tenant, **hooks)
+    assert operation["status"] == "failed"
+    state = (await rotation_of(life, tenant)).state
+    assert state is (RotationState.REGISTERED if moment == "before" else RotationState.WITHDRAWN)
+    operation = await life.rotate(tenant)
+    assert operation["status"] == "succeeded"
+    await assert_finished(life, tenant, old)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [("graph", "PATCH /applications/*"), ("vault", "PATCH /certificates/*")],
+    ids=["tenant", "vault"],
+)
+async def test_trouble_at_the_withdrawal_leaves_a_working_credential(
+    life: Life, tenant: SimulatedTenant, service: str, name: str, trouble: str
+) -> None:
+    old = await onboarded(life, tenant)
+
+    def arm() -> None:
+        of = tenant if service == "graph" else None
+        life.fault(name, of, service=service, **TROUBLES[trouble])
+
+    operation = await refused_sign_in(life, tenant, before={"withdraw": arm})
+    assert operation["status"] == "failed"
+    withdrawn = (await rotation_of(life, tenant)).state is RotationState.WITHDRAWN
+    assert withdrawn is (outcomes(operation)["withdraw"] == "changed")
+    operation = await life.rotate(tenant)
     assert operation["status"] == "succeeded"
     await assert_finished(life, tenant, old)
 
