@@ -184,8 +184,9 @@ async def test_a_refusal_or_an_outage_at_any_edge_leaves_a_working_credential(
 
     operation = await life.rotate(tenant, before={name: arm})
     if trouble == "403":
-        assert operation["status"] == "failed"
-        assert step(operation, name)["outcome"] == "failed"
+        # A service that refuses a sign-in may not have heard of a grant yet.
+        ends = ("waiting", "unknown") if name == "sign-in" else ("failed", "failed")
+        assert (operation["status"], step(operation, name)["outcome"]) == ends
     else:
         assert len(life.simulators.faults.pending) == struck, "the fault never struck"
     life.simulators.run(life.simulators.faults.clear)
@@ -229,6 +230,13 @@ async def test_case_e17_a_sign_in_that_never_works_is_taken_back_and_the_old_one
     await assert_finished(life, tenant, old)
 
 
+async def rotate_until_it_succeeds(life: Life, tenant: SimulatedTenant) -> None:
+    """A certificate that cannot sign in is taken back by one run at the most, and the next one
+    makes another."""
+    if (await life.rotate(tenant, waits=SHORT))["status"] != "succeeded":
+        assert (await life.rotate(tenant))["status"] == "succeeded"
+
+
 async def refused_sign_in(life: Life, tenant: SimulatedTenant, **hooks: Any) -> dict[str, Any]:
     """A rotation whose new certificate never signs in, so that it comes to the withdrawal."""
     tenant.lag = Lag(credentials=1_000_000)
@@ -248,8 +256,7 @@ async def test_a_crash_around_the_withdrawal_leaves_a_working_credential_and_the
     assert operation["status"] == "failed"
     state = (await rotation_of(life, tenant)).state
     assert state is (RotationState.REGISTERED if moment == "before" else RotationState.WITHDRAWN)
-    operation = await life.rotate(tenant)
-    assert operation["status"] == "succeeded"
+    await rotate_until_it_succeeds(life, tenant)
     await assert_finished(life, tenant, old)
 
 
@@ -272,8 +279,7 @@ async def test_trouble_at_the_withdrawal_leaves_a_working_credential(
     assert operation["status"] == "failed"
     withdrawn = (await rotation_of(life, tenant)).state is RotationState.WITHDRAWN
     assert withdrawn is (outcomes(operation)["withdraw"] == "changed")
-    operation = await life.rotate(tenant)
-    assert operation["status"] == "succeeded"
+    await rotate_until_it_succeeds(life, tenant)
     await assert_finished(life, tenant, old)
 
 
