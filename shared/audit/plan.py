@@ -7,7 +7,7 @@ removes; which kind of finding is which is in the catalogue. Additions come befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.audit.catalogue import entry_of
@@ -94,6 +94,22 @@ def rehearsed(planned: Iterable[PlannedChange]) -> list[Change]:
     """The changes of a plan that is not carried out."""
     return [
         each.ended(Outcome.PLANNED, f"{each.action.value}: {each.finding.message}")
+        for each in planned
+    ]
+
+
+def refused(planned: Iterable[PlannedChange], missing: Sequence[Finding]) -> list[Change]:
+    """The changes of a plan that was not begun, for want of these rights."""
+    lacking = ", ".join(right.subject for right in missing)
+    remediation = " ".join(right.remediation for right in missing)
+    return [
+        each.ended(
+            Outcome.FAILED,
+            f"{each.action.value} {each.finding.subject}: not tried, because our automation lacks"
+            f" {lacking}",
+            code=missing[0].code,
+            remediation=remediation,
+        )
         for each in planned
     ]
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from shared.audit.catalogue import EVERYTHING
 from shared.errors import OnboardingError
 from shared.models import Finding, Outcome, RepairPolicy, Severity, TenantRecord
+from shared.outcomes import refused
 
 
 class AuditStatus(StrEnum):
@@ -117,6 +118,7 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, rename="camel"):
     ``gaps`` are what cannot be scanned as things are now; ``unread`` what the audit itself did not
     read. ``failure`` is set when it did not come to its end: with status ``failed`` nothing was
     read at all, else what it says is that of the last reading, and changes after that are unknown.
+    ``rights_missing`` names what kept a repair from being begun; nothing was changed then.
     ``service_principal_id`` is what was seen, for the tenant record to follow a new one.
     """
 
@@ -141,6 +143,7 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, rename="camel"):
     changes: list[Change] = []
     gaps: list[Gap] = []
     unread: list[Unread] = []
+    rights_missing: list[Finding] = []
     failure: Failure | None = None
 
     @property
@@ -214,6 +217,14 @@ def failed_report(
 def failure_of(error: OnboardingError) -> Failure:
     """An error as a report shows it."""
     return Failure(error.code, error.message, error.remediation)
+
+
+def refusal_of(missing: list[Finding]) -> Failure | None:
+    """Missing rights as a report shows them: why nothing was put right."""
+    if not missing:
+        return None
+    said = refused(missing)
+    return Failure(missing[0].code, said.message, said.remediation or "")
 
 
 def difference(previous: AuditReport | None, current: AuditReport) -> Difference:

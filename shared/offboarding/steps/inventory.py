@@ -3,7 +3,8 @@
 Nothing is changed. Objects are found by the ids of our record and, where it has none (a tenant that
 was onboarded halfway), by our mark; what carries no mark is told and kept. Each of the three places
 may be closed to us (consent revoked, a role taken away): what the record knows of it is then listed
-with an unknown fate, and the other places are cleared all the same.
+with an unknown fate, and the other places are cleared all the same. A tenant that can be looked at
+but not cleared is something else: the rights are named, and nothing is removed anywhere.
 """
 
 from __future__ import annotations
@@ -37,11 +38,19 @@ from shared.models import (
 )
 from shared.mondoo import integrations
 from shared.offboarding.calls import OffboardingCall, OffboardingOrder
-from shared.outcomes import finding_of
+from shared.outcomes import finding_of, refused
+from shared.rights import WRITE_GRANTS, WRITE_OWN_APPLICATION, WRITE_ROLES, Right, missing_rights
 from shared.vault import lifecycle
 
 TENANT, MONDOO, VAULT = "tenant", "mondoo", "vault"
 """The places; also the keys of ``OffboardingFacts.blocked``."""
+
+_RIGHTS = {
+    ObjectKind.APPLICATION: WRITE_OWN_APPLICATION,
+    ObjectKind.SERVICE_PRINCIPAL: WRITE_OWN_APPLICATION,
+    ObjectKind.PERMISSION: WRITE_GRANTS,
+    ObjectKind.DIRECTORY_ROLE: WRITE_ROLES,
+}
 
 NOT_OURS = "it does not carry our mark"
 THEIRS = "it is the administrator's own"
@@ -80,7 +89,17 @@ async def run(context: Context, call: OffboardingCall) -> StepResult:
             seen.entries += answer.entries
             seen.app_id = answer.app_id or seen.app_id
             seen.principal_id = answer.principal_id or seen.principal_id
+    if TENANT not in blocked:
+        missing = await missing_rights(context, order.tenant_id, _rights_to_remove(seen))
+        if missing:
+            return refused(missing)
     return _told(seen, blocked)
+
+
+def _rights_to_remove(seen: _Seen) -> list[Right]:
+    """What it takes to remove everything that is there."""
+    there = {entry.kind for entry in seen.entries if entry.fate is Fate.PRESENT}
+    return [right for kind, right in _RIGHTS.items() if kind in there]
 
 
 def _told(seen: _Seen, blocked: dict[str, Finding]) -> StepResult:
