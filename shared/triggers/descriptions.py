@@ -170,7 +170,8 @@ _ORDER = (
     "space_missing",
     "manifest_unknown",
     "subscriptions_ambiguous",
-    "vault_not_ours",
+    "vault_unknown",
+    "authentication_conflict",
 )
 _SERVICES: dict[int, tuple[str, ...]] = {502: (), 503: ()}
 """A service that we ask said no, or cannot be asked for now."""
