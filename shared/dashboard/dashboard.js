@@ -72,7 +72,8 @@ function ago(text) {
     words.format(Math.round(seconds / size), unit));
 }
 
-function daysLeft(certificate) {
+function daysLeft({ certificate, authentication }) {
+  if (authentication === "federated") return h("span", { class: "quiet" }, "keyless");
   if (!certificate) return h("span", { class: "quiet" }, "none");
   const days = Math.floor((new Date(certificate.notAfter) - Date.now()) / 86400000);
   const kind = days < 0 ? "bad" : days <= SOON_DAYS ? "mind" : "";
@@ -272,7 +273,7 @@ function showTenants() {
       [opener(tenant.tenantId, `tenant-${tenant.tenantId}`), h("span", { class: "line quiet" }, tenant.displayName ? tenant.initialDomain : "")],
       badge(tenant.state),
       [ago(tenant.scannedAt), tenant.grade ? h("span", { class: "line quiet" }, `grade ${tenant.grade}`) : ""],
-      daysLeft(tenant.certificate),
+      daysLeft(tenant),
       tenant.auditStatus === "failed" ? badge("audit failed", "bad") : findings(tenant.findings),
       operation ? [operation.kind, " ", badge(operation.finishedAt ? operation.status : "running"), " ",
         h("span", { class: "line quiet" }, ago(operation.finishedAt || operation.startedAt))] : "",
@@ -324,7 +325,7 @@ async function openTenant(name) {
 function tenantParts(tenantId, tenant, operation, report) {
   const facts = tenant ? [
     ["State", badge(tenant.state)], ["Domain", tenant.initialDomain], ["Onboarded", tenant.onboardedAt && ago(tenant.onboardedAt)],
-    ["Last proof (scan)", ago(tenant.scannedAt)], ["Grade", tenant.grade], ["Certificate", daysLeft(tenant.certificate)],
+    ["Last proof (scan)", ago(tenant.scannedAt)], ["Grade", tenant.grade], ["Certificate", daysLeft(tenant)],
     ["Manifest", tenant.manifest], ["Audits may", tenant.repair || "report"], ["Audited", tenant.auditedAt && ago(tenant.auditedAt)],
     ["Rotation", tenant.rotation && tenant.rotation.state], ["Application", tenant.appId && h("code", {}, tenant.appId)],
   ] : [];
