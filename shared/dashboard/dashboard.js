@@ -104,12 +104,16 @@ function said(what, code, remediation) {
 
 const stops = (step) => step.outcome === "failed" || step.outcome === "unknown";
 
+// Whether a step's findings say more than the step itself: a single one is often the step again.
+const tells = ({ findings, remediation }) =>
+  findings?.length > 1 || (findings?.length === 1 && findings[0].remediation !== remediation);
+
 // What stopped an operation, in full: code, message, remedy, and what belongs to it.
 function stopped(operation) {
   return (operation.steps || []).filter(stops).map((step) => h("div", { class: "stopped" },
     h("p", { class: "where" }, badge(step.outcome), " ", operation.kind, ", step ", h("b", {}, step.name)),
     said(step.message, step.code, step.remediation),
-    step.findings?.length ? h("ul", { class: "plain" }, step.findings.slice(0, 10).map((finding) =>
+    tells(step) ? h("ul", { class: "plain" }, step.findings.slice(0, 10).map((finding) =>
       h("li", {}, h("span", { class: `badge ${finding.severity}` }, finding.severity), " ", h("b", {}, finding.subject), ": ",
         said(finding.message, finding.code, finding.remediation)))) : null));
 }

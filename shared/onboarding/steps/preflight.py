@@ -24,7 +24,6 @@ from shared.entra.observation import Observation, observe
 from shared.errors import NotYet, Refused
 from shared.manifest import Manifest, load_manifest
 from shared.models import (
-    Facts,
     Finding,
     ObservedApplication,
     ObservedPrincipal,
@@ -38,7 +37,7 @@ from shared.mondoo import spaces
 from shared.mondoo.diagnosis import explained
 from shared.onboarding.steps import own_certificate, record
 from shared.onboarding.steps.policies import choose, unknown
-from shared.outcomes import ended, finding_of, refused
+from shared.outcomes import ended, finding_of, learned, refused
 from shared.rights import ONBOARDING_RIGHTS, RIGHT_MISSING, Right, missing_rights
 
 RIGHTS = "rights in the tenant"
@@ -81,7 +80,9 @@ async def look(context: Context, order: OnboardingOrder, needed: Iterable[Right]
             problems += answer
     problems = _without_symptoms(problems)
     if problems:
-        return refused(problems)
+        # By its name people find the tenant that needs them.
+        seen = {} if observation is None else _names(observation)
+        return msgspec.structs.replace(refused(problems), facts=learned(seen))
     if waits:
         raise waits[0]
     assert observation is not None  # no answer of the tenant would have been a problem or a wait
@@ -230,23 +231,23 @@ def _without_symptoms(problems: list[Finding]) -> list[Finding]:
     return [p for p in problems if p.subject == RIGHTS or p.code not in met]
 
 
+def _names(observation: Observation) -> dict[str, Any]:
+    return {
+        "display_name": observation.display_name,
+        "initial_domain": observation.initial_domain,
+    }
+
+
 def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
-    facts = Facts(
-        display_name=observation.display_name,
-        initial_domain=observation.initial_domain,
-        resources=observation.resources,
-        longest_certificate_days=observation.longest_certificate_days,
-    )
-    learned: dict[str, Any] = {
-        "display_name": facts.display_name,
-        "initial_domain": facts.initial_domain,
-        "resources": facts.resources,
-        "longest_certificate_days": facts.longest_certificate_days,
+    seen: dict[str, Any] = {
+        **_names(observation),
+        "resources": observation.resources,
+        "longest_certificate_days": observation.longest_certificate_days,
     }
     application = observation.application
     if application is not None:
         present = {resource.app_id for resource in observation.resources}
-        learned["observed_application"] = ObservedApplication(
+        seen["observed_application"] = ObservedApplication(
             object_id=application.object_id,
             app_id=application.app_id,
             declared_right=application.is_right(manifest, present),
@@ -255,7 +256,7 @@ def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
     principal = observation.principal
     if principal is not None:
         app_ids = {resource.object_id: resource.app_id for resource in observation.resources}
-        learned["observed_principal"] = ObservedPrincipal(
+        seen["observed_principal"] = ObservedPrincipal(
             object_id=principal.object_id,
             enabled=principal.enabled,
             marked=principal.ours,
@@ -266,4 +267,4 @@ def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
             ),
             global_reader=observation.has_directory_role(manifest.directory_roles[0].template_id),
         )
-    return learned
+    return seen

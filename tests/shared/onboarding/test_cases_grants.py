@@ -192,6 +192,16 @@ async def test_case_d3_rights_that_look_sufficient_are_refused_naming_all_that_i
     assert picture(tenant) == before
 
 
+async def test_a_tenant_that_was_refused_is_known_by_its_name(rehearsal: Rehearsal) -> None:
+    rights = ALL_AUTOMATION_RIGHTS - {"RoleManagement.ReadWrite.Directory"}
+    tenant = rehearsal.add_tenant(display_name="Wingtip", rights=rights)
+    assert (await rehearsal.onboard(tenant))["status"] == "refused"
+    record = await rehearsal.context.records.get(tenant.id)
+    assert record is not None
+    assert record.display_name == "Wingtip"
+    assert record.initial_domain is not None
+
+
 # --- D5, D12, D13: services and principals that are not there ------------------------------------
 
 
