@@ -134,6 +134,24 @@ async def observe(
     )
 
 
+async def read_names(graph: GraphClient) -> tuple[str, str | None]:
+    """Display name and initial domain of the tenant: for a tenant that `observe` may not read, and
+    that people still have to find.
+
+    Raises:
+        OnboardingError: not even these may be read.
+    """
+    organization = await graph.get_all(
+        "organization",
+        select=("id", "displayName", "verifiedDomains"),
+        what="the organization",
+    )
+    shown = organization[0] if organization else {}
+    return str(shown.get("displayName") or ""), _domain(
+        shown.get("verifiedDomains") or [], "isInitial"
+    )
+
+
 # --- first batch: the tenant ---------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from shared.context import Context
-from shared.entra.observation import Observation, observe
+from shared.entra.observation import Observation, observe, read_names
 from shared.errors import NotYet, Refused
 from shared.manifest import Manifest, load_manifest
 from shared.models import (
@@ -80,9 +80,8 @@ async def look(context: Context, order: OnboardingOrder, needed: Iterable[Right]
             problems += answer
     problems = _without_symptoms(problems)
     if problems:
-        # By its name people find the tenant that needs them.
-        seen = {} if observation is None else _names(observation)
-        return msgspec.structs.replace(refused(problems), facts=learned(seen))
+        names = await _names(context, order, observation)
+        return msgspec.structs.replace(refused(problems), facts=learned(names))
     if waits:
         raise waits[0]
     assert observation is not None  # no answer of the tenant would have been a problem or a wait
@@ -231,16 +230,26 @@ def _without_symptoms(problems: list[Finding]) -> list[Finding]:
     return [p for p in problems if p.subject == RIGHTS or p.code not in met]
 
 
-def _names(observation: Observation) -> dict[str, Any]:
-    return {
-        "display_name": observation.display_name,
-        "initial_domain": observation.initial_domain,
-    }
+async def _names(
+    context: Context, order: OnboardingOrder, observation: Observation | None
+) -> dict[str, Any]:
+    """By its name people find the tenant that needs them."""
+    if observation is not None:
+        return {
+            "display_name": observation.display_name,
+            "initial_domain": observation.initial_domain,
+        }
+    try:
+        display_name, initial_domain = await read_names(context.graph(order.tenant_id))
+    except (NotYet, Refused):
+        return {}  # what is told anyway keeps us from reading these, too
+    return {"display_name": display_name or None, "initial_domain": initial_domain}
 
 
 def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
     seen: dict[str, Any] = {
-        **_names(observation),
+        "display_name": observation.display_name,
+        "initial_domain": observation.initial_domain,
         "resources": observation.resources,
         "longest_certificate_days": observation.longest_certificate_days,
     }
