@@ -402,7 +402,8 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
     ``observed_*`` is what preflight read: a step that finds its goal in there has nothing to do. A
     step that must write reads again first. ``scan_before`` is when the newest scan had started, by
-    Mondoo's clock, at the moment we asked for ours.
+    Mondoo's clock, at the moment we asked for ours; ``azure_*`` is likewise of Azure's scan.
+    ``reader_scopes`` is where Reader in Azure is assigned by us.
     """
 
     display_name: str | None = None
@@ -418,8 +419,11 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     granted: list[str] = []
     integration: str | None = None
     azure_integration: str | None = None
+    reader_scopes: list[str] | None = None
     scan_requested: bool = False
     scan_before: datetime | None = None
+    azure_scan_requested: bool = False
+    azure_scan_before: datetime | None = None
     scanned_at: datetime | None = None
     asset: str | None = None
     grade: str | None = None
@@ -477,6 +481,8 @@ class ObjectKind(StrEnum):
     """What an onboarding makes, in the order in which an offboarding removes it."""
 
     INTEGRATION = "integration"
+    AZURE_INTEGRATION = "azure-integration"
+    AZURE_ROLE = "azure-role"
     DIRECTORY_ROLE = "directory-role"
     PERMISSION = "permission"
     SERVICE_PRINCIPAL = "service-principal"
@@ -531,7 +537,10 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
     with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
     put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
-    offboarding; ``rotation`` its newest one, ended or not."""
+    offboarding; ``rotation`` its newest one, ended or not.
+
+    ``subscriptions`` is there once Azure was touched, and then ``reader_scopes`` is where Reader is
+    assigned by us: None when an attempt ended without telling."""
 
     tenant_id: str
     state: TenantState
@@ -548,6 +557,8 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     certificate: CertificateReference | None = None
     integration: str | None = None
     azure_integration: str | None = None
+    subscriptions: SubscriptionScope | None = None
+    reader_scopes: list[str] | None = None
     console: str | None = None
     asset: str | None = None
     grade: str | None = None

@@ -25,8 +25,7 @@ from shared.resource_manager.reader import (
     Subscription,
     assign_reader,
     by_hand,
-    has_reader,
-    made_by_us,
+    held,
     remove_reader,
     root_scope,
     scope_of,
@@ -39,11 +38,14 @@ OPERATION_LABEL = "onboarding-operation"
 
 @dataclass
 class Access:
-    """What became of Reader: scopes by what was done, and what is left to do."""
+    """What became of Reader: scopes by what was done, and what is left to do. Our own assignment
+    is there, or would be, on ``ours``, and is not on ``free``; other scopes could not be seen."""
 
     held: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    ours: set[str] = field(default_factory=set)
+    free: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -157,34 +159,6 @@ async def write_integration(
         ) from error
 
 
-async def remove(
-    context: Context, *, space: str, tenant_id: str, app_id: str, principal_id: str | None
-) -> list[str]:
-    """Take away what was made here, for offboarding; what was removed, by MRN or scope.
-
-    May be repeated. Without ``principal_id`` (the principal is gone) roles are left to Azure, which
-    shows them as of an unknown identity.
-
-    Raises:
-        NotYet, Refused: as the clients do, for Mondoo. Where Azure refuses us there is nothing of
-            ours to remove.
-    """
-    removed: list[str] = []
-    for each in await azure_integrations.find(
-        context.mondoo, space, tenant_id=tenant_id, app_id=app_id
-    ):
-        if marked(each):
-            await azure_integrations.delete(context.mondoo, each.mrn)
-            removed.append(each.mrn)
-    if principal_id is not None:
-        azure = context.azure(tenant_id)
-        access = Access()
-        scopes = [root_scope(tenant_id), *(each.scope for each in await _visible(azure))]
-        await _remove(azure, scopes, principal_id, access, dry_run=False)
-        removed += access.removed
-    return removed
-
-
 async def _visible(azure: ResourceManager) -> list[Subscription]:
     try:
         return await subscriptions(azure)
@@ -203,7 +177,9 @@ async def _ensure(
 ) -> bool:
     """Whether Reader is there, or is now; False where Azure does not let us."""
     try:
-        if await has_reader(azure, scope, principal_id, but_for=stale):
+        found = await held(azure, scope, principal_id, but_for=stale)
+        (access.ours if found.ours else access.free).add(scope)
+        if found.reader:
             access.held.append(scope)
             return True
         if not dry_run:
@@ -211,6 +187,8 @@ async def _ensure(
     except Refused:
         return False
     access.made.append(scope)
+    access.free.discard(scope)
+    access.ours.add(scope)
     return True
 
 
@@ -224,12 +202,16 @@ async def _remove(
 ) -> None:
     for scope in scopes:
         try:
-            if not await made_by_us(azure, scope, principal_id):
+            found = await held(azure, scope, principal_id)
+            (access.ours if found.ours else access.free).add(scope)
+            if not found.ours:
                 continue
             if not dry_run:
                 await remove_reader(azure, scope, principal_id)
         except Refused:
             continue  # where we may not look we have not assigned, or may no longer remove
+        access.ours.discard(scope)
+        access.free.add(scope)
         access.removed.append(scope)
 
 

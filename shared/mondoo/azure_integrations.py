@@ -41,11 +41,17 @@ async def find(
     client: MondooClient, space: str, *, tenant_id: str, app_id: str
 ) -> list[AzureIntegration]:
     """All Azure integrations of a tenant and application in a space, oldest first."""
+    found = await of_tenant(client, space, tenant_id)
+    return [one for one in found if one.client_id == app_id.lower()]
+
+
+async def of_tenant(client: MondooClient, space: str, tenant_id: str) -> list[AzureIntegration]:
+    """All Azure integrations of a tenant in a space, whatever application they sign in with; oldest
+    first."""
     answer = await client.execute("list_azure_integrations", {"scope": space})
     shown = [_integration(each) for each in answer["listClientIntegrations"]["integrations"]]
-    wanted = (tenant_id.lower(), app_id.lower())
-    found = [each for each in shown if (each.tenant_id, each.client_id) == wanted]
-    return sorted(found, key=lambda each: each.created)
+    found = [one for one in shown if one.tenant_id == tenant_id.lower()]
+    return sorted(found, key=lambda one: one.created)
 
 
 async def create(
@@ -95,11 +101,6 @@ async def update(
         },
         repeatable=True,
     )
-
-
-async def delete(client: MondooClient, mrn: str) -> None:
-    """Remove it. Raises `Refused` ``mondoo_not_found`` when it is gone already."""
-    await client.execute("delete_integration", {"mrn": mrn}, repeatable=True)
 
 
 def _options(tenant_id: str, app_id: str, scope: SubscriptionScope, pem: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ class OffboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
     ``purge``: delete for good where that is allowed. ``certificate`` is the name in the vault. Ids
     are None where the tenant was never onboarded so far; ``space`` is None when there is none to
-    look in.
+    look in. ``azure``: Reader may have been assigned by us, on ``reader_scopes``; None if not told.
     """
 
     operation_id: str
@@ -25,6 +25,9 @@ class OffboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     application_object_id: str | None = None
     service_principal_id: str | None = None
     integration: str | None = None
+    azure_integration: str | None = None
+    azure: bool = False
+    reader_scopes: list[str] | None = None
 
 
 class OffboardingFacts(Struct, frozen=True, omit_defaults=True, rename="camel"):

@@ -73,7 +73,7 @@ async def run(
 
 
 def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
-    """What is left, with the reason that the step of its kind gave."""
+    """What is left, with its own reason or that of the step of its kind."""
     if entry.fate is not Fate.PRESENT:
         return entry
     step = operation.step(next(each.name for each in STEPS if each.kind is entry.kind))
@@ -81,7 +81,7 @@ def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
     return msgspec.structs.replace(
         entry,
         fate=Fate.UNKNOWN if unknown else Fate.PRESENT,
-        message=step.message[:LONGEST_MESSAGE],
+        message=entry.message or step.message[:LONGEST_MESSAGE],
     )
 
 
@@ -119,6 +119,9 @@ def _record(
         service_principal_id=None,
         certificate=None,
         integration=None,
+        azure_integration=None,
+        subscriptions=None,
+        reader_scopes=None,
         console=None,
         asset=None,
         grade=None,

@@ -2,8 +2,9 @@
 
 Runs only for requests with ``subscriptions``. Mondoo's Azure integration is made or brought up to
 date with the allow or deny list, and Reader is assigned where we may. What is left to do for
-somebody with more rights is a finding with the command, and the step a warning: Microsoft 365 is
-onboarded without it. Mondoo scans Azure by its own schedule.
+somebody with more rights is a finding with the command, and the step a warning; whether Mondoo sees
+what it should is told by the step ``azure-scan``. Where Reader is ours is written down, so that an
+offboarding knows what to look for even where it may not look any more.
 """
 
 from __future__ import annotations
@@ -77,9 +78,14 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     assert current is not None
     good = Outcome.PASSED if unchanged else Outcome.CHANGED
     told = "; ".join(finding.message for finding in access.findings)
+    known = await context.records.get(order.tenant_id)
+    before = set(known.reader_scopes or ()) if known is not None else set()
     return ended(
         Outcome.WARNING if access.findings else good,
         f"Azure integration {current.mrn} is right{said}" + (f"; {told}" if told else ""),
         findings=access.findings,
-        facts={"azure_integration": current.mrn},
+        facts={
+            "azure_integration": current.mrn,
+            "reader_scopes": sorted(access.ours | (before - access.free)),
+        },
     )
