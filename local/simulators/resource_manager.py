@@ -1,11 +1,12 @@
 """Azure Resource Manager: the subscriptions of each tenant and who has which role on them.
 
 A caller sees the subscriptions on which it has a role, at the subscription or at the tenant's root
-management group, and may assign roles where it is Owner, User Access Administrator or Role Based
-Access Control Administrator. A second assignment of the same role to the same principal on the same
-scope is refused as a conflict, unless it has the same name and content.
+management group; it may read what is in them as Reader, Contributor or Owner, and assign roles
+where it is Owner, User Access Administrator or Role Based Access Control Administrator. A second
+assignment of the same role to the same principal on the same scope is refused as a conflict, unless
+it has the same name and content.
 
-Source: Azure REST API, subscriptions 2022-12-01 and roleAssignments 2022-04-01.
+Source: Azure REST API, subscriptions 2022-12-01, resources 2021-04-01, roleAssignments 2022-04-01.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ OWNER: Final = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _ASSIGNS: Final = frozenset(
     {OWNER, "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9", "f58310d9-a9f6-439a-9e8d-f62e7b41a168"}
 )
+_READS: Final = frozenset({OWNER, READER, "b24988ac-6180-42a0-ab88-20f7382dd24c"})
 _ROLES: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _GROUP: Final = "/providers/Microsoft.Management/managementGroups/"
 
@@ -94,7 +96,10 @@ class ResourceManagerService(Service):
         return self._estates.setdefault(tenant.id, AzureEstate(tenant))
 
     def routes(self) -> list[web.RouteDef]:
-        routes: list[web.RouteDef] = [web.get("/subscriptions", self._list)]
+        routes: list[web.RouteDef] = [
+            web.get("/subscriptions", self._list),
+            web.get("/subscriptions/{subscription}/resources", self._list_resources),
+        ]
         for scope in ("/subscriptions/{subscription}", _GROUP + "{group}"):
             routes += [
                 web.get(scope + _ROLES, self._list_roles),
@@ -140,6 +145,14 @@ class ResourceManagerService(Service):
                 f"{self.url}/subscriptions?api-version=2022-12-01&$skiptoken={start + self.page}"
             )
         return web.json_response(answer)
+
+    async def _list_resources(self, request: web.Request) -> web.Response:
+        """None, for those who may read."""
+        caller, estate = self._caller(request, "2021-04-01")
+        scope = self._scope(request, estate)
+        if not estate.held(caller, scope) & _READS:
+            raise _refusal(403, "AuthorizationFailed", f"no authorization over scope '{scope}'")
+        return web.json_response({"value": []})
 
     async def _list_roles(self, request: web.Request) -> web.Response:
         caller, estate = self._caller(request, "2022-04-01")
