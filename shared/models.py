@@ -136,8 +136,8 @@ class CoverageCause(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class ServiceCoverage(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams`` or
-    ``intune``; without causes it is all of it."""
+    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams``, ``intune``
+    or ``azure``; without causes it is all of it."""
 
     service: str
     state: CoverageState

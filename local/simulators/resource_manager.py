@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from aiohttp import web
 
 from local.simulators.catalogue import RESOURCE_MANAGER
+from local.simulators.clock import Clock
 from local.simulators.entra import TokenRejected, bearer
 from local.simulators.service import CallDescription, Service, body_of
 from local.simulators.tenant import SimulatedTenant, new_id
@@ -37,19 +39,26 @@ _GROUP: Final = "/providers/Microsoft.Management/managementGroups/"
 
 @dataclass(slots=True)
 class AzureRole:
-    """A role of a principal on a scope; `name` is the GUID in the assignment's address."""
+    """A role of a principal on a scope; `name` is the GUID in the assignment's address. It is
+    listed at once, and honoured from `effective` on."""
 
     name: str
     scope: str
     role_id: str
     principal_id: str
+    effective: datetime
 
 
 @dataclass(slots=True)
 class AzureEstate:
-    """What a tenant has in Azure: subscriptions by id, with their names, and role assignments."""
+    """What a tenant has in Azure: subscriptions by id, with their names, and role assignments.
+
+    `lag` is how long Azure takes to honour an assignment.
+    """
 
     tenant: SimulatedTenant
+    clock: Clock
+    lag: timedelta = timedelta()
     subscriptions: dict[str, str] = field(default_factory=dict)
     roles: list[AzureRole] = field(default_factory=list)
 
@@ -68,16 +77,19 @@ class AzureEstate:
 
     def assign(self, principal_id: str, role_id: str, scope: str) -> AzureRole:
         """A role that somebody assigned."""
-        made = AzureRole(new_id(), scope, role_id, principal_id)
+        made = AzureRole(new_id(), scope, role_id, principal_id, self.clock.now())
         self.roles.append(made)
         return made
 
     def held(self, principal_id: str, scope: str) -> set[str]:
-        """Roles of a principal on a scope, its own and those from above."""
+        """Roles of a principal on a scope that are honoured, its own and those from above."""
+        now = self.clock.now()
         return {
             role.role_id
             for role in self.roles
-            if role.principal_id == principal_id and role.scope in (scope, self.root)
+            if role.principal_id == principal_id
+            and role.scope in (scope, self.root)
+            and role.effective <= now
         }
 
 
@@ -93,7 +105,7 @@ class ResourceManagerService(Service):
 
     def of(self, tenant: SimulatedTenant) -> AzureEstate:
         """The estate of a tenant; empty at first."""
-        return self._estates.setdefault(tenant.id, AzureEstate(tenant))
+        return self._estates.setdefault(tenant.id, AzureEstate(tenant, self.simulators.clock))
 
     def routes(self) -> list[web.RouteDef]:
         routes: list[web.RouteDef] = [
@@ -192,7 +204,8 @@ class ResourceManagerService(Service):
                 if role.name == name:
                     return web.json_response(_view(role, estate))
                 raise _refusal(409, "RoleAssignmentExists", "The role assignment already exists.")
-        made = AzureRole(name, scope, role_id, principal_id)
+        effective = estate.clock.now() + estate.lag
+        made = AzureRole(name, scope, role_id, principal_id, effective)
         estate.roles.append(made)
         return web.json_response(_view(made, estate), status=201)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.coverage.messages import (
     EVERYTHING,
+    NAMES,
     SERVICES,
     Meaning,
     meaning,
@@ -33,7 +34,7 @@ from shared.models import (
     ServiceCoverage,
     Severity,
 )
-from shared.mondoo.integrations import Message
+from shared.mondoo.integrations import Integration, Message
 
 _NEEDS_ROLE = ("exchange", "teams")
 """Services that answer an application only if it holds a directory role."""
@@ -74,7 +75,7 @@ class Statement:
         """One line for people."""
         parts = []
         for state, words in _WORDS.items():
-            names = [SERVICES[each.service] for each in self.services if each.state is state]
+            names = [NAMES[each.service] for each in self.services if each.state is state]
             if names:
                 parts.append(f"{words}: {', '.join(names)}")
         return "; ".join(parts)
@@ -93,9 +94,12 @@ def needs_a_look(messages: Iterable[Message]) -> bool:
     return any(each is not None and each.kind is CauseKind.PERMISSION for each in found)
 
 
-def credential_refused(messages: Iterable[Message]) -> bool:
-    """Whether the newest scan could not use the credential that Mondoo holds."""
-    found = [meaning(message) for message in messages if message.matters]
+def credential_refused(integration: Integration) -> bool:
+    """Whether a scan since the last change could not use the credential that Mondoo holds."""
+    scanned, changed = integration.scan_finished, integration.last_modified
+    if scanned is None or (changed is not None and scanned < changed):
+        return False
+    found = [meaning(message) for message in integration.messages if message.matters]
     return any(each is not None and each.kind is CauseKind.CREDENTIAL for each in found)
 
 
@@ -163,18 +167,11 @@ class _Book:
             )
 
     def pass_on(self, message: Message) -> None:
-        """A message that nobody has explained to us, in its own words."""
-        severe = message.status == "ERROR"
-        finding = Finding(
-            code="scan_message",
-            severity=Severity.HIGH if severe else Severity.MEDIUM,
-            subject=message.identifier or "scan",
-            message=message.text,
-            remediation="See what the message names; the scanner reported it in its own words.",
-        )
+        """A message that nobody has explained to us."""
+        finding = passed_on(message)
         if finding not in self.unknown:
             self.unknown.append(finding)
-        if severe:
+        if finding.severity is Severity.HIGH:
             services = services_of(message) or EVERYTHING
             self.causes.append(
                 _Cause(
@@ -402,6 +399,17 @@ class _Book:
                 for cause in causes
             ],
         )
+
+
+def passed_on(message: Message) -> Finding:
+    """A message in its own words."""
+    return Finding(
+        code="scan_message",
+        severity=Severity.HIGH if message.status == "ERROR" else Severity.MEDIUM,
+        subject=message.identifier or "scan",
+        message=message.text,
+        remediation="See what the message names; the scanner reported it in its own words.",
+    )
 
 
 def _finding(cause: _Cause) -> Finding:

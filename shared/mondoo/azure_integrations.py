@@ -11,26 +11,20 @@ Source: Mondoo's Terraform provider, resource ``mondoo_integration_azure``, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from shared.models import SubscriptionScope
 from shared.mondoo.client import MondooClient
-from shared.mondoo.integrations import LONGEST_NAME
+from shared.mondoo.integrations import LONGEST_NAME, Integration, integration_of
 
 
 @dataclass(frozen=True)
-class AzureIntegration:
-    """An Azure integration as Mondoo shows it. Ids are lower-case, lists are sorted."""
+class AzureIntegration(Integration):
+    """An Azure integration as Mondoo shows it; lists of subscriptions are lower-case and sorted."""
 
-    mrn: str
-    name: str
-    tenant_id: str
-    client_id: str
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
-    created: str = ""
 
     def covers(self, scope: SubscriptionScope) -> bool:
         """Whether it scans exactly these subscriptions."""
@@ -51,7 +45,7 @@ async def of_tenant(client: MondooClient, space: str, tenant_id: str) -> list[Az
     answer = await client.execute("list_azure_integrations", {"scope": space})
     shown = [_integration(each) for each in answer["listClientIntegrations"]["integrations"]]
     found = [one for one in shown if one.tenant_id == tenant_id.lower()]
-    return sorted(found, key=lambda one: one.created)
+    return sorted(found, key=lambda one: (one.created is None, one.created))
 
 
 async def create(
@@ -124,14 +118,9 @@ def _pairs(labels: Mapping[str, str]) -> list[dict[str, str]]:
 def _integration(shown: Mapping[str, Any]) -> AzureIntegration:
     options = shown.get("configurationOptions") or {}
     return AzureIntegration(
-        mrn=shown["mrn"],
-        name=shown["name"],
-        tenant_id=(options.get("tenantId") or "").lower(),
-        client_id=(options.get("clientId") or "").lower(),
+        **vars(integration_of(shown)),
         allowed=_ids(options.get("subscriptionsWhitelist")),
         denied=_ids(options.get("subscriptionsBlacklist")),
-        labels={pair["key"]: pair.get("value") or "" for pair in shown.get("labels") or ()},
-        created=shown.get("created") or "",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.simulators.mondoo.estate import Integration
+from local.simulators.mondoo.estate import AZURE_PLATFORM, Integration
 from local.simulators.resource_manager import OWNER, READER, AzureEstate, AzureRole
 from local.simulators.tenant import SimulatedTenant
 from tests.shared.onboarding.rehearsal import Rehearsal
@@ -51,6 +51,17 @@ class Azure:
             for each in self.rehearsal.simulators.mondoo.integrations.values()
             if each.type == "AZURE" and each.tenant_id == self.tenant.id
         ]
+
+    def scanned(self) -> set[str]:
+        """Names of the subscriptions that Mondoo has seen in the newest scan."""
+        (one,) = self.integrations()
+        return {
+            asset.name.removeprefix("Azure subscription ")
+            for asset in self.rehearsal.simulators.mondoo.estate.assets.values()
+            if (asset.platform, asset.integration_mrn) == (AZURE_PLATFORM, one.mrn)
+            and one.scan_started is not None
+            and asset.updated >= one.scan_started
+        }
 
     def lists(self) -> tuple[list[str], list[str]]:
         (one,) = self.integrations()

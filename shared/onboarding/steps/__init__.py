@@ -16,6 +16,7 @@ from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import OnboardingOrder, StepCall, StepResult
 from shared.onboarding.steps import (
     application,
+    azure_scan,
     certificate,
     directory_role,
     first_scan,
@@ -54,6 +55,10 @@ class StepDefinition:
         return "onboard_" + self.name.replace("-", "_")
 
 
+def _wants_azure(order: OnboardingOrder) -> bool:
+    return order.subscriptions is not None
+
+
 STEPS: tuple[StepDefinition, ...] = (
     StepDefinition("preflight", preflight.run),
     StepDefinition("certificate", certificate.run),
@@ -63,11 +68,10 @@ STEPS: tuple[StepDefinition, ...] = (
     StepDefinition("directory-role", directory_role.run),
     StepDefinition("sign-in", sign_in.run),
     StepDefinition("integration", integration.run),
-    StepDefinition(
-        "subscriptions", subscriptions.run, wanted=lambda order: order.subscriptions is not None
-    ),
+    StepDefinition("subscriptions", subscriptions.run, wanted=_wants_azure),
     StepDefinition("policies", policies.run),
     StepDefinition("first-scan", first_scan.run, scan=True),
+    StepDefinition("azure-scan", azure_scan.run, scan=True, wanted=_wants_azure),
 )
 """All steps but ``record``, which comes last, always, and is given the whole operation."""
 

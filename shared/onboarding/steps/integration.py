@@ -148,16 +148,8 @@ def _is_right(integration: Integration, thumbprint: str) -> bool:
         _marked(integration)
         and labelled
         and not integration.keyless
-        and not _refused_since(integration)
+        and not credential_refused(integration)
     )
-
-
-def _refused_since(integration: Integration) -> bool:
-    """Whether a scan after the last change could not use what Mondoo holds: the label is wrong."""
-    scanned, changed = integration.scan_finished, integration.last_modified
-    if scanned is None or (changed is not None and scanned < changed):
-        return False
-    return credential_refused(integration.messages)
 
 
 def _duplicates(found: list[Integration]) -> list[Finding]:

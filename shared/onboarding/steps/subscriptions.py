@@ -11,8 +11,15 @@ from __future__ import annotations
 
 from shared.context import Context
 from shared.models import Outcome, StepCall, StepResult
-from shared.outcomes import ended, not_yet
-from shared.subscriptions import find_integration, grant_access, is_right, write_integration
+from shared.outcomes import ended
+from shared.subscriptions import (
+    Mode,
+    find_integration,
+    grant_access,
+    is_right,
+    not_readable,
+    write_integration,
+)
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
@@ -25,7 +32,10 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     assert facts.app_id is not None
     assert facts.service_principal_id is not None
     access = await grant_access(
-        context.azure(order.tenant_id), wanted, facts.service_principal_id, dry_run=dry_run
+        context.azure(order.tenant_id),
+        wanted,
+        facts.service_principal_id,
+        Mode.REHEARSE if dry_run else Mode.GRANT,
     )
     current = await find_integration(
         context, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
@@ -70,11 +80,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             context, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
         )
         if current is None or not is_right(current, wanted, certificate.thumbprint):
-            return not_yet(
-                "integration_not_readable",
-                "the Azure integration was written but cannot be read back as written",
-                remediation="Send the request again; look at it in the Mondoo Console.",
-            )
+            raise not_readable(order.tenant_id)
     assert current is not None
     good = Outcome.PASSED if unchanged else Outcome.CHANGED
     told = "; ".join(finding.message for finding in access.findings)
