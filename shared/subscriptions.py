@@ -47,15 +47,19 @@ OPERATION_LABEL = "onboarding-operation"
 
 @dataclass
 class Access:
-    """What became of Reader: scopes by what was done, and what is left to do. Our own assignment
-    is there, or would be, on ``ours``, and is not on ``free``; other scopes could not be seen.
-    ``visible`` are the subscriptions that our automation sees."""
+    """What became of Reader: scopes by what was done, and what is left to do.
+
+    Our own assignment is there, or would be, on ``ours``, and is not on ``free``; ``closed`` are
+    those to be scanned where we may not look. ``visible`` are the subscriptions that we see;
+    ``everything``: Reader is on the root management group.
+    """
 
     held: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     ours: set[str] = field(default_factory=set)
     free: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     visible: list[Subscription] = field(default_factory=list)
     everything: bool = False
@@ -64,6 +68,15 @@ class Access:
     def empty(self) -> bool:
         """Whether there is no subscription in the tenant, as far as the root group shows."""
         return self.everything and not self.visible
+
+    @property
+    def missing(self) -> list[Finding]:
+        """Findings on what is certainly missing, since we could look."""
+        return [
+            each
+            for each in self.findings
+            if each.code == "subscription_reader_missing" and each.subject not in self.closed
+        ]
 
     @property
     def readable(self) -> list[Subscription]:
@@ -304,6 +317,7 @@ async def _ensure(
         if mode is Mode.GRANT:
             await assign_reader(azure, scope, principal_id)
     except Refused:
+        access.closed.add(scope)
         return False
     access.made.append(scope)
     access.free.discard(scope)

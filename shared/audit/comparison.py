@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.audit.checks import application, credentials, integration, permissions, roles
+from shared.audit.checks import (
+    application,
+    credentials,
+    integration,
+    permissions,
+    roles,
+    scan,
+)
 from shared.audit.deviations import Deviation, deviation
 from shared.audit.observation import Observation
 from shared.entra.inventory import Aspect, Inventory, Why
@@ -60,6 +67,9 @@ def deviations(
 ) -> list[Deviation]:
     """`compare`, with what a correction of each would change."""
     found = list(_all(observation, record, manifest, now, limits))
+    if record.app_id is not None:
+        known = {each.finding.code for each in found}
+        found += scan.scan(observation.integration, observation.inventory, manifest, known)
     return sorted(found, key=lambda each: _order(each.finding))
 
 

@@ -24,6 +24,7 @@ import msgspec
 
 from shared.audit import comparison
 from shared.audit.comparison import DEFAULT_LIMITS, Limits
+from shared.audit.coverage import coverage
 from shared.audit.deviations import Deviation
 from shared.audit.observation import Observation, observe
 from shared.audit.plan import PlannedChange, plan, rehearsed
@@ -191,6 +192,7 @@ def _report(
         found=found,
         changes=changes,
         gaps=gaps_in(standing),
+        coverage=coverage(observation, manifest_of(context, record)),
         unread=[Unread(aspect.value, why.value) for aspect, why in inventory.unread.items()],
         failure=failure_of(failure) if failure is not None else None,
     )
@@ -203,6 +205,7 @@ def followed(record: TenantRecord, report: AuditReport) -> TenantRecord:
         "initial_domain": report.initial_domain,
         "service_principal_id": report.service_principal_id,
         "scanned_at": report.scan_finished,
+        "coverage": report.coverage or None,
     }
     return msgspec.structs.replace(
         record, **{name: value for name, value in learned.items() if value is not None}

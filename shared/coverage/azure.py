@@ -1,6 +1,6 @@
 """What a scan of Azure covers: of the subscriptions that were asked for all, some or none.
 
-Two things are weighed: the scanner's messages, and Reader, which is compared where we may look.
+Two things are weighed: the scanner's messages, and Reader, as far as we may look.
 Mondoo publishes no list of texts for Azure either; sign-in refusals are known by Entra's numbers
 (`shared.coverage.messages`), and what is not known is passed on as it is.
 """
@@ -28,12 +28,20 @@ _EVERYTHING = "all subscriptions"
 Cause = tuple[CauseKind, Finding]
 
 
-def azure_statement(integration: Integration, todo: Sequence[Finding], *, empty: bool) -> Statement:
+def azure_statement(
+    integration: Integration,
+    missing: Sequence[Finding],
+    doubtful: Sequence[Finding],
+    *,
+    empty: bool,
+) -> Statement:
     """What the newest scan of an Azure integration covers.
 
-    ``todo`` says what is left to do about Reader, and which subscriptions are unknown; ``empty``:
-    our automation sees the whole tenant, and there is no subscription in it.
+    ``missing`` says where Reader is missing. ``doubtful`` says where it may be, since we could not
+    look, and which subscriptions we do not know; a scan without a complaint proves it wrong.
+    ``empty``: our automation sees the whole tenant, and there is no subscription in it.
     """
+    todo = [*missing, *(doubtful if integration.status != "ACTIVE" else ())]
     causes: list[Cause] = []
     for message in integration.messages:
         cause = _cause(message, todo, empty=empty) if message.matters else None

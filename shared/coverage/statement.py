@@ -110,13 +110,20 @@ def statement(messages: Iterable[Message], manifest: Manifest, access: Access) -
         if message.suppressed:
             continue
         known = meaning(message)
-        if known is None:
-            if message.matters:
-                book.pass_on(message)
-        elif message.matters or known.permission is not None:
-            book.enter(known, message)
+        if message.matters or (known is not None and known.permission is not None):
+            book.read(message)
     book.compare_grants()
     return book.closed()
+
+
+def complaints(messages: Iterable[Message], manifest: Manifest, access: Access) -> list[Finding]:
+    """What the messages alone complain of. For an audit, which has looked at grants and roles
+    itself: what follows from those is not in it."""
+    book = _Book(manifest, access)
+    for message in messages:
+        if message.matters:
+            book.read(message)
+    return book.closed().findings
 
 
 @dataclass(frozen=True)
@@ -145,9 +152,12 @@ class _Book:
     said: dict[str, str] = field(default_factory=dict)
     """The scanner's own words on a service that refused it."""
 
-    def enter(self, known: Meaning, message: Message) -> None:
+    def read(self, message: Message) -> None:
         """What a message means, given what we know of the tenant."""
-        if known.permission is not None:
+        known = meaning(message)
+        if known is None:
+            self._pass_on(message)
+        elif known.permission is not None:
             self._named(known)
         elif known.refused:
             for service in known.services:
@@ -166,7 +176,7 @@ class _Book:
                 )
             )
 
-    def pass_on(self, message: Message) -> None:
+    def _pass_on(self, message: Message) -> None:
         """A message that nobody has explained to us."""
         finding = passed_on(message)
         if finding not in self.unknown:

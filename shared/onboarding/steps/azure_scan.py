@@ -45,7 +45,8 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     if waiting is not None:
         return waiting
     access = await _access(context, call)
-    told = azure_statement(integration, access.findings, empty=access.empty)
+    doubtful = [each for each in access.findings if each not in access.missing]
+    told = azure_statement(integration, access.missing, doubtful, empty=access.empty)
     result = _judged(integration, told, triggered=asked.requested)
     coverage = [*facts.coverage, *told.services]
     return msgspec.structs.replace(
