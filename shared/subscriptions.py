@@ -169,12 +169,21 @@ async def await_effect(
         )
 
 
+async def find_integrations(
+    context: Context, space: str, *, tenant_id: str, app_id: str
+) -> list[AzureIntegration]:
+    """The Azure integrations of the tenant and application, those with our mark first; usually
+    none or one."""
+    found = await azure_integrations.find(context.mondoo, space, tenant_id=tenant_id, app_id=app_id)
+    return sorted(found, key=lambda each: not marked(each))
+
+
 async def find_integration(
     context: Context, space: str, *, tenant_id: str, app_id: str
 ) -> AzureIntegration | None:
-    """The Azure integration of the tenant and application: of several the one with our mark."""
-    found = await azure_integrations.find(context.mondoo, space, tenant_id=tenant_id, app_id=app_id)
-    return min(found, key=lambda each: not marked(each), default=None)
+    """The one of several that is used here."""
+    found = await find_integrations(context, space, tenant_id=tenant_id, app_id=app_id)
+    return found[0] if found else None
 
 
 def is_right(integration: AzureIntegration, wanted: SubscriptionScope, thumbprint: str) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.audit.checks import (
     application,
+    azure,
     credentials,
     integration,
     permissions,
@@ -70,6 +71,7 @@ def deviations(
     if record.app_id is not None:
         known = {each.finding.code for each in found}
         found += scan.scan(observation.integration, observation.inventory, manifest, known)
+        found += azure.azure(observation.azure, record, known, now=now, overdue=limits.scan_overdue)
     return sorted(found, key=lambda each: _order(each.finding))
 
 

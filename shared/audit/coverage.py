@@ -7,6 +7,7 @@ the statement follows a repair at once, though the scan is older.
 from __future__ import annotations
 
 from shared.audit.observation import Observation
+from shared.coverage.azure import azure_statement
 from shared.coverage.statement import Access, statement
 from shared.entra.directory_roles import holds
 from shared.entra.inventory import Inventory
@@ -15,12 +16,16 @@ from shared.models import ResourcePrincipal, ServiceCoverage
 
 
 def coverage(observation: Observation, manifest: Manifest) -> list[ServiceCoverage]:
-    """The statement for every service; empty before there was a scan."""
-    integration = observation.integration
-    if integration is None or integration.scan_finished is None:
-        return []
-    access = access_in(observation.inventory, manifest)
-    return statement(integration.messages, manifest, access).services
+    """The statement for every service, and for Azure where that is scanned; empty before there was
+    a scan."""
+    integration, azure = observation.integration, observation.azure
+    services: list[ServiceCoverage] = []
+    if integration is not None and integration.scan_finished is not None:
+        access = access_in(observation.inventory, manifest)
+        services += statement(integration.messages, manifest, access).services
+    if azure is not None and azure.scan_finished is not None:
+        services += azure_statement(azure, (), (), empty=False).services
+    return services
 
 
 def access_in(inventory: Inventory, manifest: Manifest) -> Access:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from shared.audit.checks.scan import MARK
+from shared.audit.checks import azure, scan
 from shared.audit.history import LEFT_OUT
 from shared.audit.report import AuditReport, AuditStatus
 from shared.models import Finding
@@ -25,6 +25,7 @@ _PERMISSIONS = frozenset(
     {"permission_missing", "permission_not_granted", "permission_not_declared"}
 )
 _SCANS = frozenset({"scan_overdue", "scan_message"})
+_AZURE_SCANS = frozenset({"azure_scan_overdue"})
 _INTEGRATION = _SCANS | {
     "integration_not_ours",
     "integration_error",
@@ -84,6 +85,8 @@ HIDES: dict[str, frozenset[str]] = {
     "app_role_absent": _PERMISSIONS,
     "integration_missing": _INTEGRATION,
     "integration_paused": _SCANS,
+    "azure_integration_missing": _AZURE_SCANS | {"azure_integration_paused"},
+    "azure_integration_paused": _AZURE_SCANS,
     "not_checked": frozenset(
         {
             "delegated_grant",
@@ -125,7 +128,12 @@ def ledger(reports: Iterable[AuditReport]) -> list[Reported]:
 
 def _is_hidden(finding: Finding, hidden: frozenset[str]) -> bool:
     """Whether it may still stand, unseen: itself, or as what a scan told us that is not read."""
-    return finding.code in hidden or (MARK in _key(finding) and hidden >= _SCANS)
+    key = _key(finding)
+    return (
+        finding.code in hidden
+        or (scan.MARK in key and hidden >= _SCANS)
+        or (azure.MARK in key and hidden >= _AZURE_SCANS)
+    )
 
 
 def _key(finding: Finding) -> str:

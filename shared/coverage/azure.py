@@ -93,11 +93,11 @@ def _nothing_seen(message: Message, todo: Sequence[Finding], *, empty: bool) -> 
             not_scanned=_EVERYTHING,
         )
     return CauseKind.ROLE, Finding(
-        code="subscription_reader_not_effective",
+        code="subscriptions_not_seen",
         severity=Severity.HIGH,
         subject=AZURE,
-        message=f"Reader is assigned, and the scanner saw no subscription ({message.text})",
-        remediation="Azure takes up to half an hour for a role on a management group: wait, then"
-        " send the request again.",
+        message=f"the scanner saw no subscription ({message.text})",
+        remediation="Send the request again: Reader is assigned, or the command is named. Where"
+        " Reader is assigned already, Azure takes up to half an hour for it: wait first.",
         not_scanned=_EVERYTHING,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -36,9 +36,17 @@ def scan(
     """What the last scan complains of; ``known`` are the codes that the audit came to itself."""
     if found is None or found.paused or found.status in GONE:
         return
+    told = complaints(found.messages, manifest, access_in(inventory, manifest))
+    yield from told_by_scan(told, known, MARK)
+
+
+def told_by_scan(
+    findings: Iterable[Finding], known: Collection[str], mark: str
+) -> Iterator[Deviation]:
+    """Findings of a scan as deviations, each once; ``mark`` is in their keys."""
     seen: set[str] = set()
-    for told in complaints(found.messages, manifest, access_in(inventory, manifest)):
-        identity = _identity(told)
+    for told in findings:
+        identity = mark[1:] + _identity(told)
         if told.code not in known and identity not in seen:
             seen.add(identity)
             yield _deviation(told, identity)
@@ -62,6 +70,6 @@ def _identity(told: Finding) -> str:
     """What it is about; for a message that nobody has explained also a digest of its words, since
     several may share an identifier. Numbers and ids in it differ from scan to scan."""
     if told.code != "scan_message":
-        return f"{MARK[1:]}{told.subject}"
+        return told.subject
     words = _CHANGING.sub("#", told.message)
-    return f"{MARK[1:]}{told.subject}:{hashlib.sha256(words.encode()).hexdigest()[:12]}"
+    return f"{told.subject}:{hashlib.sha256(words.encode()).hexdigest()[:12]}"

@@ -48,6 +48,8 @@ from shared.vault import lifecycle
 TENANT, MONDOO, VAULT = "tenant", "mondoo", "vault"
 """The places; also the keys of ``OffboardingFacts.blocked``."""
 
+_ORDER = list(ObjectKind)
+
 NOT_OURS = "it does not carry our mark"
 
 
@@ -86,6 +88,7 @@ async def run(context: Context, call: OffboardingCall) -> StepResult:
             seen.principal_id = answer.principal_id or seen.principal_id
     if order.azure or any(entry.kind is ObjectKind.AZURE_INTEGRATION for entry in seen.entries):
         seen.entries += await _azure(context, order, seen.principal_id, now)
+    seen.entries.sort(key=lambda entry: _ORDER.index(entry.kind))
     return _told(seen, blocked)
 
 

@@ -90,7 +90,7 @@ def _judged(integration: Integration, told: Statement, *, triggered: bool) -> St
             or "Look at the Azure integration in the Mondoo Console, then send the request again.",
             findings=told.findings,
         )
-    message = f"{told.summary}, at {integration.scan_finished:%Y-%m-%d %H:%M:%S} UTC"
+    message = f"scanned at {integration.scan_finished:%Y-%m-%d %H:%M:%S} UTC; {told.summary}"
     outcome = Outcome.CHANGED if triggered else Outcome.PASSED
     if integration.status != "ACTIVE" or causes:
         outcome = Outcome.WARNING

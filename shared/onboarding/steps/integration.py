@@ -15,6 +15,8 @@ The key leaves the vault here, for the length of one request to Mondoo.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.certificates import read_bundle
 from shared.context import Context
 from shared.coverage.statement import credential_refused
@@ -40,7 +42,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     found = await integrations.find(
         context.mondoo, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
     )
-    findings = _duplicates(found)
+    findings = duplicates(found)
     certificate = facts.certificate
     current = _chosen(found)
     if (
@@ -152,7 +154,8 @@ def _is_right(integration: Integration, thumbprint: str) -> bool:
     )
 
 
-def _duplicates(found: list[Integration]) -> list[Finding]:
+def duplicates(found: Sequence[Integration]) -> list[Finding]:
+    """A finding where there are several of one kind for one tenant and application."""
     if len(found) < 2:
         return []
     return [

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from shared.context import Context
 from shared.models import Outcome, StepCall, StepResult
+from shared.onboarding.steps.integration import duplicates
 from shared.outcomes import ended
 from shared.subscriptions import (
     Mode,
     find_integration,
+    find_integrations,
     grant_access,
     is_right,
     not_readable,
@@ -37,9 +39,11 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         facts.service_principal_id,
         Mode.REHEARSE if dry_run else Mode.GRANT,
     )
-    current = await find_integration(
+    found = await find_integrations(
         context, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
     )
+    current = found[0] if found else None
+    access.findings += duplicates(found)
     certificate = facts.certificate
     right = (
         current is not None

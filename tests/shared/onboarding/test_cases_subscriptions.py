@@ -208,3 +208,46 @@ async def test_a_create_without_an_answer_leaves_one_azure_integration(
     operation = await rehearsal.onboard(tenant, subscriptions="all")
     assert operation["status"] == "succeeded"
     assert len(azure.integrations()) == 1
+
+
+async def test_several_azure_integrations_are_reported_and_none_is_removed(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant, subscriptions="all")
+    (one,) = azure.integrations()
+    twin = rehearsal.simulators.run(
+        lambda: rehearsal.simulators.mondoo.add_integration(
+            one.scope_mrn, "a twin", kind="AZURE", tenant_id=tenant.id, client_id=one.client_id
+        )
+    )
+    operation = await rehearsal.onboard(tenant, subscriptions="all")
+    (found,) = step(operation, "subscriptions")["findings"]
+    assert found["code"] == "integration_duplicate"
+    assert one.mrn in found["subject"]
+    assert azure.integrations() == [one, twin]
+    assert twin.labels == {}
+
+
+async def test_an_azure_integration_that_somebody_made_is_adopted(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant)
+    theirs = rehearsal.simulators.run(
+        lambda: rehearsal.simulators.mondoo.add_integration(
+            rehearsal.simulators.mondoo.account.scope_mrn,
+            "by hand",
+            kind="AZURE",
+            tenant_id=tenant.id,
+            client_id=principal_of(tenant).app_id,
+            labels={"team": "blue"},
+        )
+    )
+    operation = await rehearsal.onboard(tenant, subscriptions={"allow": [azure.ids[0]]})
+    assert operation["status"] == "succeeded"
+    assert azure.integrations() == [theirs]
+    assert theirs.name == "by hand"
+    assert theirs.labels["team"] == "blue"
+    assert theirs.labels["managed-by"] == "mondoo-onboarding"
+    assert azure.scanned() == {"production"}
