@@ -110,12 +110,19 @@ def _closed(resource: Resource, lost: str, *, absent: bool) -> Finding:
             f" {resource.name} under Enterprise applications and onboard again.",
             not_scanned=lost,
         )
+    # The scanner takes the compliance session for an extra.
+    fails = resource.service != "exchange-protection"
     return Finding(
         code="resource_disabled",
         severity=Severity.MEDIUM,
         subject=resource.name,
-        message=f"{resource.name} is disabled in this tenant; Mondoo's scan asks it nevertheless,"
-        " is refused, and so the first scan is expected to fail",
+        message=f"{resource.name} is disabled in this tenant"
+        + (
+            "; Mondoo's scan asks it nevertheless and is refused, so the first scan is expected to"
+            " fail"
+            if fails
+            else ""
+        ),
         remediation=f"Enable {resource.name} under Enterprise applications and onboard again.",
         not_scanned=lost,
     )
