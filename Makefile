@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check test-next bench package infra-check docs format lock clean
+.PHONY: help demo run test check test-package test-next bench package infra-check docs format lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ demo: $(READY) ## onboard five sample tenants on the local stack and show what h
 run: $(READY) ## serve the local stack until Ctrl-C (PORT, default 7071)
 	$(RUN) -m local run
 
-test: check test-next ## everything: checks, tests, and the next durable version where it can run
+test: check test-package test-next ## everything: checks, tests, the package by itself, the next durable version
 
 check: $(READY) ## format, lint, types, import rules, tests with coverage
 	$(VENV)/bin/ruff format --check .
@@ -30,6 +30,9 @@ check: $(READY) ## format, lint, types, import rules, tests with coverage
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest -n 2 --cov --cov-report=term
+
+test-package: $(READY) ## the package in an environment with nothing but requirements.txt
+	$(RUN) -m tests.packaged
 
 test-next: $(READY) ## the orchestrators on azure-functions-durable 2.x, the app in Azure's own worker
 	$(RUN) -m tests.next.launch
@@ -55,4 +58,4 @@ lock: $(READY) ## compile requirements*.in into pinned requirements*.txt
 	for file in requirements requirements-dev; do $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links $$file.in --output-file $$file.txt; done
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-next .venv-infra dist .local .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-next .venv-package .venv-infra dist .local .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -16,7 +16,8 @@ import httpx
 
 from shared.config import MondooLogin, Settings
 from shared.entra.identity import Identity
-from shared.ledger.entries import Ledger, open_ledger
+from shared.ledger.entries import Ledger
+from shared.ledger.stores import open_ledger
 from shared.mondoo.client import MondooClient
 from shared.mondoo.keyless import RENEW_AFTER, KeylessLogin
 from shared.mondoo.upload import FindingsUpload

@@ -86,6 +86,14 @@ class RepairPolicy(StrEnum):
     ENFORCE = "enforce"  # also what is too much
 
 
+class ScannerAuthentication(StrEnum):
+    """What Mondoo signs in with: a certificate, or tokens of its own that the application trusts
+    (keyless), with which SharePoint Online cannot be scanned."""
+
+    CERTIFICATE = "certificate"
+    FEDERATED = "federated"
+
+
 class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One thing that is not as it should be, and what to do about it.
 
@@ -297,8 +305,10 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
     taken over; without it such an application is only reported. ``policySearch`` chooses policies
     by words instead of, or besides, MRNs. ``subscriptions`` (``"all"``, an ``allow`` or a ``deny``
-    list) has Mondoo scan Azure as well; without it nothing of Azure is touched. ``repair`` is what
-    audits may put right by themselves later. Fields that are left out take their value from the
+    list) has Mondoo scan Azure as well; without it nothing of Azure is touched.
+    ``authentication`` is what Mondoo signs in with: another than before moves the tenant, leaving
+    it out leaves the tenant as it is (a new one gets a certificate). ``repair`` is what audits may
+    put right by themselves later. Other fields that are left out take their value from the
     settings.
     """
 
@@ -311,6 +321,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     policy_action: PolicyAction = PolicyAction.ACTIVE
     subscriptions: Literal["all"] | SubscriptionChoice | UnsetType = UNSET
     adopt: Guid | UnsetType = UNSET
+    authentication: ScannerAuthentication | UnsetType = UNSET
     certificate: CertificateChoice | UnsetType = UNSET
     repair: RepairPolicy | UnsetType = UNSET
 
@@ -320,7 +331,8 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
     ``new_space`` is there when ``space`` is to be made, unless it exists by then.
     ``certificate`` names one in the vault that is the administrator's own: it is used as it is, and
-    neither renewed nor removed by us.
+    neither renewed nor removed by us. ``retires``: the application may hold a credential of ours of
+    the other ``authentication``, which goes once this one is proven.
     """
 
     operation_id: str
@@ -334,8 +346,15 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     subscriptions: SubscriptionScope | None = None
     adopt: str | None = None
     new_space: NewSpace | None = None
+    authentication: ScannerAuthentication = ScannerAuthentication.CERTIFICATE
     certificate: str | None = None
+    retires: bool = False
     repair: RepairPolicy = RepairPolicy.REPORT
+
+    @property
+    def keyless(self) -> bool:
+        """Whether Mondoo is to sign in without a certificate."""
+        return self.authentication is ScannerAuthentication.FEDERATED
 
 
 class WaitPolicy(Struct, frozen=True, rename="camel"):
@@ -360,6 +379,15 @@ class CertificateReference(Struct, frozen=True, rename="camel"):
     thumbprint: str
     not_before: datetime
     not_after: datetime
+
+
+class Federation(Struct, frozen=True, rename="camel"):
+    """Whose tokens an application is to trust: ``issuer`` (a URL) and ``subject``, letter by letter
+    as the tokens have them, for the ``audience`` of the cloud."""
+
+    issuer: str
+    subject: str
+    audience: str
 
 
 class ResourcePrincipal(Struct, frozen=True, rename="camel"):
@@ -403,7 +431,8 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     ``observed_*`` is what preflight read: a step that finds its goal in there has nothing to do. A
     step that must write reads again first. ``scan_before`` is when the newest scan had started, by
     Mondoo's clock, at the moment we asked for ours; ``azure_*`` is likewise of Azure's scan.
-    ``reader_scopes`` is where Reader in Azure is assigned by us.
+    ``reader_scopes`` is where Reader in Azure is assigned by us. ``federated_credential`` is the id
+    of ours on the application, which was right at ``federated_since``.
     """
 
     display_name: str | None = None
@@ -420,6 +449,8 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     integration: str | None = None
     azure_integration: str | None = None
     reader_scopes: list[str] | None = None
+    federated_credential: str | None = None
+    federated_since: datetime | None = None
     scan_requested: bool = False
     scan_before: datetime | None = None
     azure_scan_requested: bool = False
@@ -537,7 +568,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
     with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
     put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
-    offboarding; ``rotation`` its newest one, ended or not.
+    offboarding; ``rotation`` its newest one, ended or not. ``authentication`` is what Mondoo was
+    last proven to sign in with; ``certificate`` and ``federated_credential`` (its id) are those of
+    ours on the application, both of them only where a move from one to the other did not end.
 
     ``subscriptions`` is there once Azure was touched, and then ``reader_scopes`` is where Reader is
     assigned by us: None when an attempt ended without telling."""
@@ -554,7 +587,9 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     app_id: str | None = None
     application_object_id: str | None = None
     service_principal_id: str | None = None
+    authentication: ScannerAuthentication = ScannerAuthentication.CERTIFICATE
     certificate: CertificateReference | None = None
+    federated_credential: str | None = None
     integration: str | None = None
     azure_integration: str | None = None
     subscriptions: SubscriptionScope | None = None

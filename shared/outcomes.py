@@ -44,6 +44,16 @@ def failed(
     )
 
 
+def refused(problems: list[Finding]) -> StepResult:
+    """A step that looked before anything was changed, and names all that stands in the way."""
+    return failed(
+        problems[0].code,
+        "Nothing was changed. " + " ".join(_sentence(each.message) for each in problems),
+        remediation=" ".join(dict.fromkeys(each.remediation for each in problems)),
+        findings=problems,
+    )
+
+
 def not_yet(
     code: str,
     message: str,
@@ -106,6 +116,10 @@ def finding_of(error: Refused, subject: str) -> Finding:
 def _told(error: OnboardingError) -> str:
     """What happened, with the service's own id of the call, which its support will ask for."""
     return error.message + (f" (request id {error.request_id})" if error.request_id else "")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def learned(facts: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ _log = logging.getLogger("onboarding")
 
 class StepEntry(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="step"):
     """A call of a step came to an end; ``step`` is the name of its activity. ``outcome`` is
-    ``waiting`` when it will be called again."""
+    ``waiting`` when it will be called again. ``findings`` counts them: those that the step names,
+    or as many as it says that there are, where it names only the first."""
 
     tenant: str
     operation: str
@@ -68,8 +69,9 @@ def step_ended(activity: str, call: Mapping[str, Any], answer: Any) -> None:
         return
     result = from_json(answer, StepResult)
     outcome = result.outcome.value if result.wait is None else "waiting"
+    findings = result.facts.get("findings", len(result.findings))
     _write(
-        StepEntry(tenant_id, operation_id, activity, outcome, result.code, len(result.findings)),
+        StepEntry(tenant_id, operation_id, activity, outcome, result.code, findings),
         logging.WARNING if result.wait is None and result.outcome.stops else logging.INFO,
     )
 

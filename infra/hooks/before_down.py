@@ -18,6 +18,7 @@ STAYS = """\
 azd down removes the function app with its records, logs and events, and the managed identity.
 It does NOT remove:
   - in each onboarded tenant: the application, its grants and its Global Reader role
+  - in Azure, where subscriptions are scanned: the application's role Reader
   - in Mondoo: the integrations
   - in our own tenant: the multi-tenant application and the API application, where they were made
   - the Key Vault: it stays, deleted and restorable, for 90 days (purge protection)

@@ -11,7 +11,8 @@ import httpx
 
 from local.demo.arrivals import let_tenants_arrive
 from local.demo.audit import audit_samples
-from local.demo.leaving import rotate_and_offboard
+from local.demo.credentials import renew_and_do_without
+from local.demo.leaving import offboard
 from local.demo.onboarding import onboard_samples
 from local.demo.stage import Stage
 from local.samples import sample_tenants
@@ -25,7 +26,8 @@ def demo() -> int:
         samples = sample_tenants(stack.simulators)
         wrong = onboard_samples(stage, samples)
         wrong += audit_samples(stage, samples)
-        wrong += rotate_and_offboard(stage, samples)
+        wrong += renew_and_do_without(stage, samples)
+        wrong += offboard(stage, samples)
         wrong += let_tenants_arrive(stage)
     for sentence in wrong:
         print(f"\n{sentence}", file=sys.stderr)

@@ -48,6 +48,11 @@ class Stage:
         answer.raise_for_status()
         return answer.json()
 
+    def record(self, tenant: str) -> dict[str, Any]:
+        """The record of a tenant."""
+        record: dict[str, Any] = self.get(f"/api/tenants/{tenant}")["tenant"]
+        return record
+
     def post(self, path: str, body: dict[str, Any]) -> str:
         """POST; the link to what was started."""
         answer = self._client.post(path, json=body)
@@ -87,13 +92,13 @@ class Stage:
                 if "outcome" not in step:
                     if step.get("code") and (step["name"], step["code"]) not in told:
                         told.add((step["name"], step["code"]))
-                        print(f"  … {step['name']:<18} waiting: {step['message']}")
+                        print(f"  … {step['name']:<20} waiting: {step['message']}")
                     break
                 printed += 1
                 sign = SIGNS[step["outcome"]]
-                print(f"  {sign} {step['name']:<18} {step['outcome']:<8} {step.get('message', '')}")
+                print(f"  {sign} {step['name']:<20} {step['outcome']:<8} {step.get('message', '')}")
                 if step["outcome"] in ("failed", "unknown"):
-                    print(f"    {'':<18} remedy:  {step.get('remediation', '')}")
+                    print(f"    {'':<20} remedy:  {step.get('remediation', '')}")
             if "finishedAt" in operation:
                 return operation
             if time.monotonic() > deadline:

@@ -108,6 +108,6 @@ def _as_wanted(record: TenantRecord, request: OnboardingRequest, order: Onboardi
         and request.policy_action is PolicyAction.ACTIVE
         and request.certificate is UNSET
         and request.subscriptions is UNSET
-        and (record.space, record.manifest, record.application_name)
-        == (order.space, order.manifest, order.application_name)
+        and (record.space, record.manifest, record.application_name, record.authentication)
+        == (order.space, order.manifest, order.application_name, order.authentication)
     )

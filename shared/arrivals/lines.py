@@ -36,6 +36,7 @@ COLUMNS = (
     "manifest",
     "applicationName",
     "policies",
+    "authentication",
     "adopt",
 )
 """Columns of a CSV file. ``organization`` (and ``spaceName``) ask for a space of the tenant's own;

@@ -19,11 +19,12 @@ from shared.audit.checks import (
     roles,
     scan,
 )
+from shared.audit.coverage import access_in
 from shared.audit.deviations import Deviation, deviation
 from shared.audit.observation import Observation
 from shared.entra.inventory import Aspect, Inventory, Why
 from shared.manifest import Manifest, load_manifest, manifest_names
-from shared.models import Finding, Severity, TenantRecord
+from shared.models import Finding, ScannerAuthentication, Severity, TenantRecord
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _READ_RIGHTS = {
@@ -70,7 +71,9 @@ def deviations(
     found = list(_all(observation, record, manifest, now, limits))
     if record.app_id is not None:
         known = {each.finding.code for each in found}
-        found += scan.scan(observation.integration, observation.inventory, manifest, known)
+        keyless = record.authentication is ScannerAuthentication.FEDERATED
+        access = access_in(observation.inventory, manifest, keyless=keyless)
+        found += scan.scan(observation.integration, manifest, access, known)
         found += azure.azure(observation.azure, record, known, now=now, overdue=limits.scan_overdue)
     return sorted(found, key=lambda each: _order(each.finding))
 
@@ -120,6 +123,7 @@ def _of_application(
     yield from application.principal(principal, app_id)
     yield from application.owners(app, principal, inventory.our_object_id)
     yield from permissions.permissions(inventory, manifest, app.application, principal)
+    keyless = record.authentication is ScannerAuthentication.FEDERATED
     yield from credentials.certificates(
         app,
         record.certificate,
@@ -128,8 +132,10 @@ def _of_application(
         now=now,
         warning=limits.certificate_warning,
         rotating=record.rotation.thumbprints if record.rotation is not None else (),
+        keyless=keyless,
     )
-    yield from credentials.other_credentials(app, now=now)
+    yield from credentials.secrets(app, now=now)
+    yield from credentials.federated(app, observation.federation, keyless=keyless)
     if principal is not None:
         yield from permissions.delegated(inventory, principal)
         yield from roles.directory_roles(inventory, manifest, principal)

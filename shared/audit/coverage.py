@@ -15,21 +15,23 @@ from shared.manifest import Manifest
 from shared.models import ResourcePrincipal, ServiceCoverage
 
 
-def coverage(observation: Observation, manifest: Manifest) -> list[ServiceCoverage]:
+def coverage(
+    observation: Observation, manifest: Manifest, *, keyless: bool
+) -> list[ServiceCoverage]:
     """The statement for every service, and for Azure where that is scanned; empty before there was
     a scan."""
     integration, azure = observation.integration, observation.azure
     services: list[ServiceCoverage] = []
     if integration is not None and integration.scan_finished is not None:
-        access = access_in(observation.inventory, manifest)
+        access = access_in(observation.inventory, manifest, keyless=keyless)
         services += statement(integration.messages, manifest, access).services
     if azure is not None and azure.scan_finished is not None:
         services += azure_statement(azure, (), (), empty=False).services
     return services
 
 
-def access_in(inventory: Inventory, manifest: Manifest) -> Access:
-    """What the application has in the tenant."""
+def access_in(inventory: Inventory, manifest: Manifest, *, keyless: bool) -> Access:
+    """What the application has in the tenant; ``keyless`` as in `Access`."""
     principal, services = inventory.principal, {r.app_id: r.service for r in manifest.resources}
     granted = {
         f"{inventory.resources[grant.resource_id].app_id}/{grant.app_role_id}"
@@ -53,4 +55,4 @@ def access_in(inventory: Inventory, manifest: Manifest) -> Access:
     )
     role = manifest.directory_roles[0]
     held = principal is not None and holds(principal.roles, inventory.role_ids[role.template_id])
-    return Access(frozenset(granted), resources, directory_role=held)
+    return Access(frozenset(granted), resources, directory_role=held, keyless=keyless)

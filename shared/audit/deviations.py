@@ -12,16 +12,16 @@ from shared.audit.catalogue import EVERYTHING, entry_of
 from shared.entra.app_role_assignments import Grant
 from shared.entra.applications import Application
 from shared.entra.directory_roles import RoleAssignment
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.inventory import (
     DelegatedGrant,
-    FederatedCredential,
     Owner,
     PasswordCredential,
     RedirectUri,
 )
 from shared.entra.service_principals import ServicePrincipal
 from shared.manifest import AppRoleKey, DirectoryRole
-from shared.models import Finding
+from shared.models import Federation, Finding
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,13 @@ class UnregisteredCertificate:
     thumbprint: str
 
 
+@dataclass(frozen=True)
+class MissingTrust:
+    """The tokens of Mondoo's scanner, which the application is to trust."""
+
+    federation: Federation
+
+
 Target = (
     BrokenPrincipal
     | Declaration
@@ -98,6 +105,7 @@ Target = (
     | ExcessGrant
     | ExcessKey
     | FederatedCredential
+    | MissingTrust
     | Owner
     | PasswordCredential
     | RedirectUri

@@ -64,7 +64,8 @@ class FleetRun(Struct, rename="camel"):
     """A run and how far it is: what the orchestrator hands from round to round.
 
     ``confirmed``: it goes on though more than a third would be changed. ``cursor`` is where the
-    page of tenants begins, ``left`` those of it that were not started yet. Counters count tenants.
+    page of tenants begins, ``left`` those of it that were not started yet. Counters count tenants;
+    ``refused`` those that were not put right because our automation may not.
     """
 
     id: str
@@ -83,6 +84,7 @@ class FleetRun(Struct, rename="camel"):
     audited: int = 0
     clean: int = 0
     failing: int = 0
+    refused: int = 0
     mended: int = 0
     busy: int = 0
     troubles: int = 0
@@ -230,6 +232,8 @@ async def _collect(context: Context, client: DurableClient, run: FleetRun) -> No
             still.append(pending)
             continue
         report = await recall(context.records, pending.operation_id)
+        if report is not None and report.rights_missing:
+            run.refused += 1
         if run.phase == "mend":
             run.mended += 1
             continue
@@ -305,7 +309,7 @@ def _policy(record: TenantRecord, run: FleetRun) -> RepairPolicy:
 async def _judge(context: Context, run: FleetRun) -> None:
     """The end of a pass: stop, go on to mend, or be done."""
     if run.phase == "mend" or not run.to_mend:
-        await _end(context, run, "done", None)
+        await _end(context, run, "done", _refusals(run))
         return
     if len(run.to_mend) > max(1, run.tenants // 3) and not run.confirmed:
         what = f"POST /api/manifests/{run.manifest}/rollout" if run.manifest else "POST /api/audit"
@@ -319,6 +323,16 @@ async def _judge(context: Context, run: FleetRun) -> None:
         )
         return
     run.phase, run.listed = "mend", False
+
+
+def _refusals(run: FleetRun) -> str | None:
+    """What is left undone at the end of a run, for want of rights."""
+    if not run.refused:
+        return None
+    return (
+        f"{run.refused} of {run.tenants} tenants were not put right, because our automation lacks"
+        " rights in them; nothing was changed there. Their reports name each right."
+    )
 
 
 async def _end(

@@ -73,6 +73,8 @@ _APPLICATION = (
         "secret",
         "secret_expired",
         "federated_credential",
+        "federated_credential_missing",
+        "federated_credential_superseded",
     }
 )
 

@@ -14,7 +14,7 @@ from shared.context import Context
 from shared.entra.inventory import Inventory, KnownIds, own_object_id, take_inventory
 from shared.errors import Refused
 from shared.manifest import Manifest
-from shared.models import TenantRecord
+from shared.models import Federation, TenantRecord
 from shared.mondoo import integrations
 from shared.mondoo.integrations import Integration
 from shared.vault.certificates import StoredCertificate
@@ -24,11 +24,13 @@ from shared.vault.certificates import StoredCertificate
 class Observation:
     """What was seen. ``certificate`` is what the vault holds under the recorded name; it and
     ``integration`` are None where the record names none, or where there is none any more; likewise
-    ``azure``, the integration for subscriptions."""
+    ``azure``, the integration for subscriptions. ``federation``: whose tokens a keyless integration
+    signs in with."""
 
     inventory: Inventory
     certificate: StoredCertificate | None
     integration: Integration | None
+    federation: Federation | None = None
     azure: Integration | None = None
 
 
@@ -53,7 +55,10 @@ async def observe(context: Context, record: TenantRecord, manifest: Manifest) ->
     assert certificate is None or isinstance(certificate, StoredCertificate)
     assert integration is None or isinstance(integration, Integration)
     assert azure is None or isinstance(azure, Integration)
-    return Observation(inventory, certificate, integration, azure)
+    federation = None
+    if integration is not None:
+        federation = integration.federation(context.settings.cloud.federation_audience)
+    return Observation(inventory, certificate, integration, federation, azure)
 
 
 async def _inventory(context: Context, record: TenantRecord, manifest: Manifest) -> Inventory:

@@ -44,6 +44,8 @@ from shared.models import (
 from shared.mondoo import integrations
 from shared.mondoo.audit_labels import audit_labels, with_audit_labels
 from shared.notifications import AUDIT_COMPLETED
+from shared.outcomes import refused
+from shared.rights import REPORT_RIGHTS, missing_rights
 
 SHOWN = 6
 """Findings of a report that are shown in the operation itself; all are in the report."""
@@ -63,6 +65,8 @@ class AuditOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
 async def audit(context: Context, order: AuditOrder) -> StepResult:
     """Audit and repair; the report is kept.
 
+    The result has the code `RIGHT_MISSING` where rights are missing, and then nothing was changed.
+
     Raises:
         Refused: ``tenant_unknown``, or the tenant could not be read.
         NotYet: it cannot be read for now.
@@ -70,15 +74,28 @@ async def audit(context: Context, order: AuditOrder) -> StepResult:
     record = _as_ordered(await _record(context, order), order)
     # A token keeps the roles it was made with for an hour; a right granted since must count now.
     await context.identity.forget(order.tenant_id)
-    report = await audit_tenant(
-        context,
-        record,
-        policy=order.policy,
-        operation_id=order.operation_id,
-        rehearse=order.rehearse,
-    )
+    try:
+        report = await audit_tenant(
+            context,
+            record,
+            policy=order.policy,
+            operation_id=order.operation_id,
+            rehearse=order.rehearse,
+        )
+    except Refused as error:
+        missing = await _rights_to_read(context, order, error)
+        if not missing:
+            raise
+        return refused(missing)
     await history.remember(context.records, report, kept=context.settings.audit_history)
     return _summary(report)
+
+
+async def _rights_to_read(context: Context, order: AuditOrder, error: Refused) -> list[Finding]:
+    """All the rights for want of which the tenant could not be read."""
+    if error.code != "graph_permission_missing":
+        return []
+    return await missing_rights(context, order.tenant_id, REPORT_RIGHTS)
 
 
 async def publish(context: Context, order: AuditOrder, audited: Step) -> StepResult:
@@ -94,7 +111,7 @@ async def publish(context: Context, order: AuditOrder, audited: Step) -> StepRes
     reports = await history.newest(context.records, order.tenant_id, context.settings.audit_history)
     earlier = [one for one in reports if one.operation_id != order.operation_id]
     told: list[str] = []
-    refused: list[Refused | OutcomeUnknown] = []
+    refusals: list[Refused | OutcomeUnknown] = []
     waits: list[NotYet] = []
     for carrier in (_label, _upload, _announce):
         try:
@@ -102,17 +119,17 @@ async def publish(context: Context, order: AuditOrder, audited: Step) -> StepRes
         except NotYet as error:
             waits.append(error)
         except (Refused, OutcomeUnknown) as error:
-            refused.append(error)
+            refusals.append(error)
         else:
             told += [said] if said else []
     if waits:
         raise waits[0]
     message = "; ".join(told) or "nobody had to be told"
-    if refused:
-        first = refused[0]
+    if refusals:
+        first = refusals[0]
         return StepResult(
             outcome=Outcome.UNKNOWN if isinstance(first, OutcomeUnknown) else Outcome.FAILED,
-            message=f"{'; '.join(error.message for error in refused)} ({message})",
+            message=f"{'; '.join(error.message for error in refusals)} ({message})",
             code=first.code,
             remediation=first.remediation,
         )
@@ -203,7 +220,20 @@ def _summary(report: AuditReport) -> StepResult:
     if made:
         message += f"; {_times(made)} made"
     shown = [finding for finding in report.findings if finding.severity is not Severity.INFO]
-    facts = {"wouldChange": planned, "changed": made, "status": report.status.value}
+    facts = {
+        "wouldChange": planned,
+        "changed": made,
+        "status": report.status.value,
+        "findings": len(shown),
+    }
+    if report.rights_missing:
+        result = refused(report.rights_missing)
+        return msgspec.structs.replace(
+            result,
+            message=f"{message}; {_times(len(report.changes))} not tried. {result.message}",
+            findings=result.findings + _brief(shown),
+            facts=facts,
+        )
     if report.failure is not None or unsure:
         code = report.failure.code if report.failure else unsure[0].code
         remedy = report.failure.remediation if report.failure else unsure[0].remediation

@@ -1,7 +1,8 @@
 """The order of an audit of one tenant, and nothing else: audit, publish, record.
 
 ``publish`` and ``record`` run whatever became of the audit, so that a tenant which fails is told of
-and kept. How one step is run, repeated and waited for is in `shared.operations`.
+and kept. An audit that may not change what it was to change ends ``refused``. How one step is run,
+repeated and waited for is in `shared.operations`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from shared.models import (
     to_json,
 )
 from shared.operations import OrchestrationContext, Pace, conclude, run_activity, status_after_all
+from shared.rights import RIGHT_MISSING
 
 AUDIT = "audit"
 """The registered name of the orchestrator."""
@@ -74,5 +76,7 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
             )
         )
     operation.status = status_after_all(results)
+    if [result.code for result in results if result.outcome.stops] == [RIGHT_MISSING]:
+        operation.status = OperationStatus.REFUSED
     written = AuditCall(start.order, operation)
     return (yield from conclude(context, operation, RECORD_ACTIVITY, written, pace))

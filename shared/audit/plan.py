@@ -7,7 +7,7 @@ removes; which kind of finding is which is in the catalogue. Additions come befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.audit.catalogue import entry_of
@@ -18,6 +18,7 @@ from shared.audit.deviations import (
     Deviation,
     ExcessGrant,
     ExcessKey,
+    MissingTrust,
     Target,
     UnregisteredCertificate,
     WantedPermission,
@@ -25,9 +26,9 @@ from shared.audit.deviations import (
 )
 from shared.audit.report import Action, Change
 from shared.entra.directory_roles import RoleAssignment
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.inventory import (
     DelegatedGrant,
-    FederatedCredential,
     Inventory,
     Owner,
     PasswordCredential,
@@ -97,6 +98,22 @@ def rehearsed(planned: Iterable[PlannedChange]) -> list[Change]:
     ]
 
 
+def refused(planned: Iterable[PlannedChange], missing: Sequence[Finding]) -> list[Change]:
+    """The changes of a plan that was not begun, for want of these rights."""
+    lacking = ", ".join(right.subject for right in missing)
+    remediation = " ".join(right.remediation for right in missing)
+    return [
+        each.ended(
+            Outcome.FAILED,
+            f"{each.action.value} {each.finding.subject}: not tried, because our automation lacks"
+            f" {lacking}",
+            code=missing[0].code,
+            remediation=remediation,
+        )
+        for each in planned
+    ]
+
+
 def _actions(code: str, target: Target) -> tuple[Action, ...]:
     """What corrects a deviation; usually one action."""
     match target:
@@ -123,6 +140,7 @@ _FOR: dict[type[Target], Action] = {
     DirectoryRole: Action.ASSIGN_ROLE,
     ExcessKey: Action.REMOVE_CERTIFICATE,
     FederatedCredential: Action.REMOVE_FEDERATED_CREDENTIAL,
+    MissingTrust: Action.ADD_FEDERATED_CREDENTIAL,
     Owner: Action.REMOVE_OWNER,
     PasswordCredential: Action.REMOVE_SECRET,
     RedirectUri: Action.REMOVE_REDIRECT_URI,
@@ -134,6 +152,7 @@ _ORDER = (
     Action.RESTORE_APPLICATION,
     Action.MEND_PRINCIPAL,
     Action.REGISTER_CERTIFICATE,
+    Action.ADD_FEDERATED_CREDENTIAL,
     Action.DECLARE_PERMISSION,
     Action.GRANT_PERMISSION,
     Action.ASSIGN_ROLE,

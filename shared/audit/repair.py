@@ -20,6 +20,7 @@ from shared.audit.deviations import (
     DeletedApplication,
     ExcessGrant,
     ExcessKey,
+    MissingTrust,
     Target,
     UnregisteredCertificate,
     WantedPermission,
@@ -47,10 +48,10 @@ from shared.entra.corrections import (
     without_redirects,
 )
 from shared.entra.directory_roles import RoleAssignment, assign
+from shared.entra.federated_credentials import FederatedCredential, trust
 from shared.entra.graph import BatchRequest, GraphClient
 from shared.entra.inventory import (
     DelegatedGrant,
-    FederatedCredential,
     Inventory,
     Owner,
     PasswordCredential,
@@ -93,6 +94,7 @@ class _Repair:
         await self._restore(numbered)
         await self._mend(numbered)
         await self._credentials(numbered)
+        await self._trust(numbered)
         await self._access(numbered)
         await self._grant(numbered)
         await self._assign(numbered)
@@ -150,6 +152,17 @@ class _Repair:
             )
         }
         self._note(await patch_application(self._graph, application.object_id, body), numbers)
+
+    async def _trust(self, planned: list[tuple[int, PlannedChange]]) -> None:
+        for number, _, target in _of(planned, MissingTrust):
+            assert self._inventory.application is not None  # else nothing was planned on it
+            with self._noting(number):
+                await trust(
+                    self._graph,
+                    self._application_id,
+                    target.federation,
+                    self._inventory.application.federated,
+                )
 
     async def _certificate(self) -> bytes:
         """The recorded certificate, without its key."""
@@ -219,8 +232,8 @@ class _Repair:
                 return revoke_request(number, grant)
             case PasswordCredential() as secret:
                 return forget_request(number, self._application_id, secret)
-            case FederatedCredential() as trust:
-                return distrust_request(number, self._application_id, trust)
+            case FederatedCredential() as trusted:
+                return distrust_request(number, self._application_id, trusted)
             case DelegatedGrant() as grant:
                 return undelegate_request(number, grant)
             case RoleAssignment() as assignment:

@@ -18,6 +18,7 @@ from msgspec import Struct
 from shared.audit.catalogue import EVERYTHING
 from shared.errors import OnboardingError
 from shared.models import Finding, Outcome, RepairPolicy, ServiceCoverage, Severity, TenantRecord
+from shared.outcomes import refused
 
 
 class AuditStatus(StrEnum):
@@ -39,6 +40,7 @@ class Action(StrEnum):
     REGISTER_CERTIFICATE = "register-certificate"
     REMOVE_CERTIFICATE = "remove-certificate"
     REMOVE_SECRET = "remove-secret"  # noqa: S105 - the name of an action
+    ADD_FEDERATED_CREDENTIAL = "add-federated-credential"
     REMOVE_FEDERATED_CREDENTIAL = "remove-federated-credential"
     REMOVE_OWNER = "remove-owner"
     MEND_PRINCIPAL = "mend-principal"
@@ -117,6 +119,7 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, rename="camel"):
     service the newest scan saw; ``unread`` what the audit itself did not
     read. ``failure`` is set when it did not come to its end: with status ``failed`` nothing was
     read at all, else what it says is that of the last reading, and changes after that are unknown.
+    ``rights_missing`` names what kept a repair from being begun; nothing was changed then.
     ``service_principal_id`` is what was seen, for the tenant record to follow a new one.
     """
 
@@ -142,6 +145,7 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, rename="camel"):
     gaps: list[Gap] = []
     coverage: list[ServiceCoverage] = []
     unread: list[Unread] = []
+    rights_missing: list[Finding] = []
     failure: Failure | None = None
 
     @property
@@ -215,6 +219,14 @@ def failed_report(
 def failure_of(error: OnboardingError) -> Failure:
     """An error as a report shows it."""
     return Failure(error.code, error.message, error.remediation)
+
+
+def refusal_of(missing: list[Finding]) -> Failure | None:
+    """Missing rights as a report shows them: why nothing was put right."""
+    if not missing:
+        return None
+    said = refused(missing)
+    return Failure(missing[0].code, said.message, said.remediation or "")
 
 
 def difference(previous: AuditReport | None, current: AuditReport) -> Difference:

@@ -17,6 +17,7 @@ from shared.audit.deviations import (
     DeletedApplication,
     ExcessGrant,
     ExcessKey,
+    MissingTrust,
     Target,
     UnregisteredCertificate,
     WantedPermission,
@@ -26,11 +27,11 @@ from shared.audit.plan import PlannedChange
 from shared.audit.report import Action, Change
 from shared.entra.corrections import SINGLE_TENANT
 from shared.entra.directory_roles import RoleAssignment, holds
+from shared.entra.federated_credentials import FederatedCredential, trusting
 from shared.entra.inventory import (
     Aspect,
     AuditedPrincipal,
     DelegatedGrant,
-    FederatedCredential,
     Inventory,
     Owner,
     PasswordCredential,
@@ -104,6 +105,8 @@ def is_done(change: PlannedChange, seen: Inventory) -> bool:
             )
         case PasswordCredential(key_id=key_id):
             return all(secret.key_id != key_id for secret in app.passwords)
+        case MissingTrust(federation):
+            return trusting(app.federated, federation) is not None
         case FederatedCredential() as trust:
             return trust.id not in {each.id for each in app.federated}
         case Owner(of="application") as owner:

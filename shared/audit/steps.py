@@ -1,6 +1,6 @@
 """The steps of an audit, and the whole of it for one tenant.
 
-    read -> compare -> repair by policy -> read again -> compare -> report
+    read -> compare -> rights -> repair by policy -> read again -> compare -> report
 
 All are plain coroutines over `shared.context.Context`; waiting and fanning out is the business of
 orchestrators. `audit_tenant` may be called any number of times: it looks first, changes what the
@@ -8,6 +8,10 @@ policy allows and is not right, and says only what it has read.
 
 Reading again after a repair can bring to light what was hidden before it (the grants of a service
 principal that was missing), so there are several rounds, each for changes that were not tried yet.
+
+The rights are looked at only where there is something to change: a tenant without drift needs none
+but those to read, whatever its policy. Where one is missing nothing is changed, and the report,
+which is made all the same, says which.
 
 Errors: a tenant that cannot be read at all raises (`NotYet` may be waited for; `failed_report` of
 `shared.audit.report` makes a report of any). Once something was changed nothing raises any more:
@@ -27,22 +31,25 @@ from shared.audit.comparison import DEFAULT_LIMITS, Limits
 from shared.audit.coverage import coverage
 from shared.audit.deviations import Deviation
 from shared.audit.observation import Observation, observe
-from shared.audit.plan import PlannedChange, plan, rehearsed
+from shared.audit.plan import PlannedChange, plan, refused, rehearsed
 from shared.audit.repair import apply
 from shared.audit.report import (
+    Action,
     AuditReport,
     Change,
     Unread,
     count,
     failure_of,
     gaps_in,
+    refusal_of,
     status_of,
 )
 from shared.audit.settlement import Attempt, settle
 from shared.context import Context
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 from shared.manifest import Manifest, load_manifest
-from shared.models import Finding, RepairPolicy, TenantRecord
+from shared.models import Finding, RepairPolicy, ScannerAuthentication, TenantRecord
+from shared.rights import REPAIR_RIGHTS, WRITE_DELEGATED_GRANTS, missing_rights
 
 ROUNDS = 4
 """Restoring an application, its principal, and what hangs on that take three; one for good
@@ -110,7 +117,8 @@ async def audit_tenant(
 ) -> AuditReport:
     """Audit one tenant, and repair it as far as the policy allows.
 
-    With ``rehearse`` nothing is changed, and the changes that would be made are ``planned``.
+    With ``rehearse`` nothing is changed, and the changes that would be made are ``planned``. Where
+    a right to make them is missing, nothing is changed either, and ``rights_missing`` names each.
 
     Raises:
         Refused, NotYet: the tenant could not be read; nothing was changed.
@@ -121,8 +129,12 @@ async def audit_tenant(
     found = [each.finding for each in standing]
     changes: list[Change] = []
     failure: OnboardingError | None = None
-    if rehearse:
-        changes = rehearsed(plan(standing, observation.inventory, policy))
+    planned = plan(standing, observation.inventory, policy)
+    missing = await _rights_missing(context, record, planned)
+    if missing:
+        changes = refused(planned, missing)
+    elif rehearse:
+        changes = rehearsed(planned)
     else:
         attempts: list[Attempt] = []
         for _ in range(ROUNDS):
@@ -150,10 +162,23 @@ async def audit_tenant(
         found,
         changes,
         failure,
+        missing,
         policy=policy,
         operation_id=operation_id,
         started_at=started_at,
     )
+
+
+async def _rights_missing(
+    context: Context, record: TenantRecord, planned: Sequence[PlannedChange]
+) -> list[Finding]:
+    """What keeps the plan from being carried out to its end."""
+    if not planned:
+        return []
+    needed = list(REPAIR_RIGHTS)
+    if any(change.action is Action.REVOKE_DELEGATED_GRANT for change in planned):
+        needed.append(WRITE_DELEGATED_GRANTS)
+    return await missing_rights(context, record.tenant_id, needed)
 
 
 def _report(
@@ -164,6 +189,7 @@ def _report(
     found: list[Finding],
     changes: list[Change],
     failure: OnboardingError | None,
+    missing: list[Finding],
     *,
     policy: RepairPolicy,
     operation_id: str,
@@ -192,9 +218,14 @@ def _report(
         found=found,
         changes=changes,
         gaps=gaps_in(standing),
-        coverage=coverage(observation, manifest_of(context, record)),
+        coverage=coverage(
+            observation,
+            manifest_of(context, record),
+            keyless=record.authentication is ScannerAuthentication.FEDERATED,
+        ),
         unread=[Unread(aspect.value, why.value) for aspect, why in inventory.unread.items()],
-        failure=failure_of(failure) if failure is not None else None,
+        rights_missing=missing,
+        failure=failure_of(failure) if failure is not None else refusal_of(missing),
     )
 
 

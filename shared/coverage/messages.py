@@ -93,7 +93,7 @@ _ROWS = (
         "Delete the certificate in the vault and send the request again: a new one is issued.",
     ),
     _Row(
-        "AADSTS70021(?!\\d)",
+        "AADSTS70021(1|2|3|37|38)?(?!\\d)",
         CauseKind.CREDENTIAL,
         "federated_credential_missing",
         "the integration signs in without a key, and the application does not trust Mondoo's"

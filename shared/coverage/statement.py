@@ -45,17 +45,28 @@ _EFFECT = (
 )
 
 
+_LOST_KEYLESS = "sharepoint_needs_certificate"
+_KEYLESS = {
+    _LOST_KEYLESS: 'Nothing, if that is wanted. Else send "authentication": "certificate".',
+    "federated_credential_missing": "Send the request again: the application is made to trust the"
+    " issuer and the subject that the integration signs in with.",
+}
+"""What to do where keyless is what was asked for."""
+
+
 @dataclass(frozen=True)
 class Access:
     """What the application has in the tenant.
 
     ``granted`` holds "<resource app id>/<app role id>"; ``resources`` are the services' principals
-    that the tenant has; ``directory_role``: Global Reader is assigned for the whole tenant.
+    that the tenant has; ``directory_role``: Global Reader is assigned for the whole tenant;
+    ``keyless``: Mondoo is meant to sign in without a certificate.
     """
 
     granted: frozenset[str]
     resources: tuple[ResourcePrincipal, ...]
     directory_role: bool
+    keyless: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,12 @@ def credential_refused(integration: Integration) -> bool:
         return False
     found = [meaning(message) for message in integration.messages if message.matters]
     return any(each is not None and each.kind is CauseKind.CREDENTIAL for each in found)
+
+
+def trust_refused(messages: Iterable[Message]) -> bool:
+    """Whether the newest scan was refused because the application does not trust its tokens."""
+    found = [meaning(message) for message in messages if message.matters]
+    return any(each is not None and each.code == "federated_credential_missing" for each in found)
 
 
 def statement(messages: Iterable[Message], manifest: Manifest, access: Access) -> Statement:
@@ -163,15 +180,18 @@ class _Book:
             for service in known.services:
                 self._refused(service, message)
         else:
-            licence = known.kind is CauseKind.LICENCE
+            keyless = _KEYLESS.get(known.code) if self.access.keyless else None
+            # What the tenant has no licence for, or was told it would lose, breaks no promise.
+            bearable = known.kind is CauseKind.LICENCE or known.code == _LOST_KEYLESS
+            bearable = bearable and (known.code != _LOST_KEYLESS or self.access.keyless)
             self._add(
                 _Cause(
                     known.kind,
                     known.code,
-                    Severity.MEDIUM if licence else Severity.HIGH,
+                    Severity.MEDIUM if bearable else Severity.HIGH,
                     known.services,
                     f"{known.text} ({message.text})",
-                    known.remediation,
+                    keyless or known.remediation,
                     whole=known.whole,
                 )
             )

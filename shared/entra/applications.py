@@ -305,10 +305,11 @@ async def create_application(
     name: str,
     manifest: Manifest,
     present: Collection[str],
-    certificate_der: bytes,
+    certificate_der: bytes | None,
     key_display_name: str,
 ) -> Application:
-    """Make the application with its permissions and certificate, and read it back.
+    """Make the application with its permissions and its certificate, if it gets one, and read it
+    back.
 
     An upsert by unique name, so that a repeat after a lost answer makes no second one. Call it only
     after `find_application` found none.
@@ -318,13 +319,14 @@ async def create_application(
         NotYet: it was made, now or by an earlier call, and cannot be read yet.
     """
     what = f"application {name!r}"
-    body = {
+    body: dict[str, Any] = {
         "displayName": name,
         "signInAudience": "AzureADMyOrg",
         "tags": [MARK],
         "requiredResourceAccess": declared_access(manifest, present),
-        "keyCredentials": [new_entry(certificate_der, key_display_name)],
     }
+    if certificate_der is not None:
+        body["keyCredentials"] = [new_entry(certificate_der, key_display_name)]
     path = f"applications(uniqueName={quoted(name)})"
     try:
         made = await graph.patch(path, body, headers={"Prefer": "create-if-missing"}, what=what)
@@ -422,18 +424,21 @@ async def add_certificate(
     return _checked(read_back, graph, application.key_credentials, certificate_der, now)
 
 
-async def remove_certificate(
-    graph: GraphClient, application: Application, unwanted: str, now: datetime
+async def remove_certificates(
+    graph: GraphClient, application: Application, *, unwanted: str | None = None, now: datetime
 ) -> Application:
-    """Remove the entries of ours with the thumbprint ``unwanted``, and read back.
+    """Remove the entries of ours, or only those with the thumbprint ``unwanted``, and read back.
 
     ``application`` must be freshly read. Entries that others added stay, whatever they hold.
 
     Raises:
         NotYet: reading does not show it yet.
     """
-    going = [each for each in application.key_credentials if is_ours(each)]
-    going = [each for each in going if thumbprint(each) == unwanted]
+    going = [
+        each
+        for each in application.key_credentials
+        if is_ours(each) and unwanted in (None, thumbprint(each))
+    ]
     if not going:
         return application
     staying = [kept(each) for each in application.key_credentials if each not in going]

@@ -18,11 +18,11 @@ from typing import Any
 
 from shared.entra.app_role_assignments import Grant
 from shared.entra.directory_roles import RoleAssignment
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.graph import BatchRequest, GraphClient, segment
 from shared.entra.inventory import (
     PLATFORMS,
     DelegatedGrant,
-    FederatedCredential,
     Owner,
     PasswordCredential,
 )

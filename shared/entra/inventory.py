@@ -29,6 +29,7 @@ from shared.entra.directory_roles import (
     definitions_path,
     role_ids,
 )
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.graph import (
     BatchRequest,
     BatchResponse,
@@ -88,16 +89,6 @@ class Owner:
     id: str
     name: str
     kind: str
-
-
-@dataclass(frozen=True)
-class FederatedCredential:
-    """Trust in tokens of another issuer."""
-
-    id: str
-    name: str
-    issuer: str
-    subject: str
 
 
 @dataclass(frozen=True)
@@ -475,13 +466,7 @@ class _Reading:
                 _owner("application", each) for each in await self._items("application-owners")
             ),
             federated=tuple(
-                FederatedCredential(
-                    str(each["id"]),
-                    str(each.get("name") or ""),
-                    str(each.get("issuer") or ""),
-                    str(each.get("subject") or ""),
-                )
-                for each in await self._items("federated")
+                FederatedCredential.from_graph(each) for each in await self._items("federated")
             ),
         )
 

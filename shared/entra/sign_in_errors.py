@@ -56,6 +56,13 @@ _SECRET = SignInRow(
     "a client secret is wrong or expired",
     "Secrets are not used here: set IDENTITY to `federated` or `certificate`.",
 )
+_FEDERATION = SignInRow(
+    "federated_credential_not_found",
+    "no federated credential matches the managed identity, or not yet",
+    "Compare issuer, subject and audience of the federated credential on the onboarding"
+    " application with those in the message. New credentials take some minutes.",
+    waits=True,
+)
 _ABSENT = SignInRow(
     "application_not_in_tenant",
     "the application has no service principal in the tenant",
@@ -89,14 +96,10 @@ TABLE: dict[int, SignInRow] = {
     7000214: _CHAIN,
     7000215: _SECRET,
     7000222: _SECRET,
-    # identity federation replicates for minutes, even after a first success
-    70021: SignInRow(
-        "federated_credential_not_found",
-        "no federated credential matches the managed identity, or not yet",
-        "Compare issuer, subject and audience of the federated credential on the onboarding"
-        " application with those in the message. New credentials take some minutes.",
-        waits=True,
-    ),
+    # Identity federation replicates for minutes, even after a first success. Newer codes name what
+    # does not match: issuer, audience, subject, its letter case (Azure/login#517, microsoft/Agents
+    # #202, azure-workload-identity#1200).
+    **dict.fromkeys((70021, 700211, 700212, 700213, 7002137, 7002138), _FEDERATION),
     7000112: SignInRow(
         "application_disabled",
         "the application is disabled in the tenant",

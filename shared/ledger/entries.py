@@ -12,16 +12,9 @@ Both raise `NotYet` with ``ledger_unreachable`` or ``ledger_busy``, and `Refused
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from shared.config import Settings
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
-SQLITE_PREFIX = "sqlite:"
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -64,16 +57,3 @@ class Ledger(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
-
-
-def open_ledger(settings: Settings, credential: Callable[[], AsyncTokenCredential]) -> Ledger:
-    """The store beside the tenant records. ``credential`` is asked for only by a table."""
-    where = settings.tenant_records
-    if where.startswith(SQLITE_PREFIX):
-        from shared.ledger.sqlite import SqliteLedger
-
-        return SqliteLedger(where.removeprefix(SQLITE_PREFIX))
-    # Only one of the two is ever used by a process: no reason to load both.
-    from shared.ledger.table import TableLedger
-
-    return TableLedger(settings, credential)

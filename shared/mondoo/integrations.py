@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from shared.models import Federation
 from shared.mondoo.client import MondooClient
 
 THUMBPRINT_LABEL = "certificate-thumbprint"
@@ -49,7 +50,8 @@ class Integration:
 
     ``status`` is Mondoo's own word (ACTIVE, ERROR, WARNING, WAITING_FOR_SETUP, …; others may
     come). Times are UTC and None until they happened. Ids are lower-case. ``keyless``: it signs in
-    by federation, without a certificate.
+    by federation, without a certificate; its tokens then have this ``issuer`` and ``subject``,
+    which Mondoo derives from the integration, so that they are known once it is there.
     """
 
     mrn: str
@@ -58,6 +60,8 @@ class Integration:
     tenant_id: str
     client_id: str
     keyless: bool = False
+    issuer: str | None = None
+    subject: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     created: datetime | None = None
@@ -70,6 +74,12 @@ class Integration:
     def paused(self) -> bool:
         """Whether somebody stopped its scans."""
         return self.status == "PAUSED"
+
+    def federation(self, audience: str) -> Federation | None:
+        """Whose tokens it signs in with; None where it has a key, or where Mondoo does not say."""
+        if not self.keyless or self.issuer is None or self.subject is None:
+            return None
+        return Federation(self.issuer, self.subject, audience)
 
 
 async def find(
@@ -106,10 +116,11 @@ async def create(
     name: str,
     tenant_id: str,
     app_id: str,
-    pem: str,
+    pem: str | None,
     labels: Mapping[str, str],
 ) -> str:
-    """Make an integration and return its MRN. ``pem`` is key and certificate, in this order.
+    """Make an integration and return its MRN. ``pem`` is key and certificate, in this order; None
+    makes it keyless.
 
     Raises:
         OutcomeUnknown: it may exist now; `find` tells.
@@ -131,10 +142,11 @@ async def update(
     integration: Integration,
     *,
     name: str,
-    pem: str,
+    pem: str | None,
     labels: Mapping[str, str],
 ) -> None:
-    """Give an integration this certificate, name and labels (all of them). May be repeated."""
+    """Give an integration this certificate (None makes it keyless), name and labels (all of them).
+    May be repeated."""
     await client.execute(
         "update_integration",
         {
@@ -166,14 +178,10 @@ async def trigger_scan(client: MondooClient, mrn: str) -> None:
     await client.execute("trigger_scan", {"mrn": mrn}, repeatable=False)
 
 
-def _options(tenant_id: str, app_id: str, pem: str) -> dict[str, Any]:
-    return {
-        "ms365ConfigurationOptions": {
-            "tenantId": tenant_id,
-            "clientId": app_id,
-            "certificate": pem,
-        }
-    }
+def _options(tenant_id: str, app_id: str, pem: str | None) -> dict[str, Any]:
+    # Never both: Mondoo refuses a certificate beside useWif.
+    credential = {"useWif": True} if pem is None else {"certificate": pem}
+    return {"ms365ConfigurationOptions": {"tenantId": tenant_id, "clientId": app_id, **credential}}
 
 
 def _pairs(labels: Mapping[str, str]) -> list[dict[str, str]]:
@@ -190,6 +198,8 @@ def integration_of(shown: Mapping[str, Any]) -> Integration:
         tenant_id=(options.get("tenantId") or "").lower(),
         client_id=(options.get("clientId") or "").lower(),
         keyless=bool(options.get("useWif")),
+        issuer=options.get("wifIssuerURL") or None,
+        subject=options.get("wifSubject") or None,
         labels={pair["key"]: pair.get("value") or "" for pair in shown.get("labels") or ()},
         messages=tuple(_message(message) for message in shown.get("messages") or ()),
         created=_time(shown.get("created")),

@@ -1,6 +1,7 @@
 """The order of offboarding, and nothing else.
 
-    1. the inventory; if it cannot be made, nothing is removed
+    1. the inventory; if it cannot be made, or finds that we may not remove what is there, nothing
+       is removed
     2. every removal step in turn, whatever became of the ones before it that it does not need
     3. the receipt, always
 
@@ -37,6 +38,7 @@ from shared.operations import (
     run_activity,
     skip,
     status_after_all,
+    status_after_stop,
 )
 
 OFFBOARD = "offboard"
@@ -78,5 +80,7 @@ def offboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
         if result.outcome.stops:
             stopped.add(definition.name)
     operation.status = status_after_all(results)
+    if STEPS[0].name in stopped:
+        operation.status = status_after_stop(results[0], first=True)
     written = OffboardingRecordCall(order=order, facts=facts, operation=operation)
     return (yield from conclude(context, operation, RECEIPT_ACTIVITY, written, pace))

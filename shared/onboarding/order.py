@@ -7,16 +7,19 @@ from msgspec import UNSET
 from shared.config import Settings
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Refused
 from shared.manifest import load_manifest
 from shared.models import (
     CertificateChoice,
     NewSpace,
     OnboardingOrder,
     OnboardingRequest,
+    ScannerAuthentication,
     SubscriptionScope,
+    TenantRecord,
     operation_id,
 )
+from shared.mondoo import integrations
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
 
 
@@ -24,10 +27,12 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     """The order that a request amounts to. What needs no service to be asked is checked first.
 
     Raises:
-        InvalidRequest: no such manifest, no space in request and settings, not a tenant's name.
+        InvalidRequest: no such manifest, no space in request and settings, not a tenant's name,
+            fields that exclude each other.
         NotFound: there is no such tenant.
-        NotYet: the sign-in service cannot be reached, or Mondoo, when a space is to be found.
-        Refused: Mondoo says no, when a space is to be found.
+        NotYet: the sign-in service or our records cannot be reached, or Mondoo, when a space is to
+            be found.
+        Refused: Mondoo says no, when a space is to be found or an integration to be looked at.
     """
     settings = context.settings
     manifest = settings.manifest if request.manifest is UNSET else request.manifest
@@ -37,6 +42,10 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     tenant_id = await resolve_tenant(settings, context.http, request.tenant)
     if new_space is not None:
         space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
+    record = await context.records.get(tenant_id)
+    authentication = _authentication(request, record)
+    if record is not None and authentication is not record.authentication:
+        await _check_azure(context, record, authentication)
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
@@ -53,9 +62,73 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         subscriptions=_subscriptions(request),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
+        authentication=authentication,
         certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
+        retires=record is not None and _retires(record, authentication),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
+
+
+def _authentication(
+    request: OnboardingRequest, record: TenantRecord | None
+) -> ScannerAuthentication:
+    """What the request says, or what the tenant has; a certificate that is named settles it.
+
+    Raises:
+        InvalidRequest: ``authentication_conflict``: without a key there is no certificate to
+            choose, and none that Azure could be scanned with.
+    """
+    chosen = request.authentication
+    if chosen is UNSET and (record is None or request.certificate is not UNSET):
+        return ScannerAuthentication.CERTIFICATE
+    if chosen is UNSET:
+        assert record is not None
+        chosen = record.authentication
+    if chosen is ScannerAuthentication.CERTIFICATE:
+        return chosen
+    for field, given in (
+        ("certificate", request.certificate),
+        ("subscriptions", request.subscriptions),
+    ):
+        if given is not UNSET:
+            raise InvalidRequest(
+                "authentication_conflict",
+                f"{field} needs a certificate, and authentication is {chosen}",
+                remediation=f'Leave {field} out, or send "authentication": "certificate".',
+                field=field,
+            )
+    return chosen
+
+
+async def _check_azure(
+    context: Context, record: TenantRecord, authentication: ScannerAuthentication
+) -> None:
+    """Without a certificate Azure would not be scanned any more, and nobody would have said so.
+
+    Raises:
+        InvalidRequest: ``authentication_conflict``.
+    """
+    if authentication is ScannerAuthentication.CERTIFICATE or record.azure_integration is None:
+        return
+    try:
+        await integrations.read(context.mondoo, record.azure_integration)
+    except Refused as error:
+        if error.code != "mondoo_not_found":
+            raise
+        return
+    raise InvalidRequest(
+        "authentication_conflict",
+        f"the tenant's subscriptions are scanned with its certificate ({record.azure_integration})",
+        remediation="To give that up, delete this Azure integration in the Mondoo Console; then"
+        " send the request again.",
+        field="authentication",
+    )
+
+
+def _retires(record: TenantRecord, authentication: ScannerAuthentication) -> bool:
+    if authentication is ScannerAuthentication.FEDERATED:
+        return record.certificate is not None
+    return record.federated_credential is not None
 
 
 def _subscriptions(request: OnboardingRequest) -> SubscriptionScope | None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from shared.context import Context
 from shared.errors import InvalidRequest, NotFound
 from shared.instances import DurableClient, start_operation
-from shared.models import OnboardingOrder, TenantRecord, operation_id
+from shared.models import (
+    OnboardingOrder,
+    ScannerAuthentication,
+    TenantRecord,
+    operation_id,
+)
 from shared.rotation.due import can_rotate
 from shared.rotation.orchestrator import ROTATE, RotationStart, begun
 from shared.vault.certificates import certificate_name
@@ -44,6 +49,14 @@ def order_for(context: Context, record: TenantRecord) -> OnboardingOrder:
         InvalidRequest: ``nothing_to_rotate``.
     """
     settings, space = context.settings, record.space or context.settings.mondoo_space
+    if record.authentication is ScannerAuthentication.FEDERATED:
+        raise InvalidRequest(
+            "nothing_to_rotate",
+            f"Mondoo signs in to tenant {record.tenant_id} without a certificate",
+            remediation="Nothing needs to be done: nothing of it expires.",
+            field="tenant",
+            tenant_id=record.tenant_id,
+        )
     if not can_rotate(record) or space is None:
         raise InvalidRequest(
             "nothing_to_rotate",

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from local.stack import LocalStack
 from shared.clouds import CLOUDS
 from shared.config import SETTINGS
 from shared.triggers.access import OPEN_ROUTES
 from tests.infra.bicep import (
+    ROOT,
     code,
     conditional,
     modules,
@@ -78,6 +80,28 @@ class TestNoSecret:
         assert "Authentication=ManagedIdentity" in settings["DURABLE_TASK_SCHEDULER"]
         storage = the(SITE).at("properties.functionAppConfig.deployment.storage")
         assert storage["authentication"]["type"] == "UserAssignedIdentity"
+
+    def test_the_app_has_these_settings_and_the_products_and_no_other(self) -> None:
+        (settings,) = [
+            each
+            for each in resources("Microsoft.Web/sites/config")
+            if each.at("name") == "appsettings"
+        ]
+        merged = r"properties: union\(settings, platformSettings, schedulerSettings\)"
+        assert re.search(merged, code(settings.template))
+        assert "settings: union(settings, derivedSettings)" in code("main.bicep")
+        assert "appSettings" not in words(the(SITE).at("properties.siteConfig"))
+
+    def test_every_binding_of_the_app_goes_over_the_connection_by_identity(
+        self, stack: LocalStack
+    ) -> None:
+        used = {
+            binding["connection"]
+            for function in stack.host.functions
+            for binding in function.bindings
+            if "connection" in binding
+        }
+        assert used == {"AzureWebJobsStorage"}
 
     def test_no_output_holds_a_secret(self) -> None:
         for name in templates():
@@ -170,12 +194,21 @@ class TestSettings:
         assert not given & self.derived()
         assert given | self.derived() == {setting.name for setting in SETTINGS}
 
+    def test_only_one_module_reads_the_environment(self) -> None:
+        """And only one place hands it over: so no setting is read that is not in the table."""
+        reading = [
+            path.name
+            for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]
+            if re.search(r"\benviron\b|\bgetenv\b", path.read_text(encoding="utf-8"))
+        ]
+        assert reading == ["function_app.py", "config.py"]
+
     def test_an_empty_value_leaves_the_default_to_the_app(self) -> None:
         for name, value in parameter_file()["settings"].items():
             assert value == f"${{{name}=}}"
 
     def test_the_example_for_a_workstation_names_each_setting_and_no_other(self) -> None:
-        path = Path(__file__).parents[2] / "local.settings.example.json"
+        path = ROOT / "local.settings.example.json"
         example = json.loads(path.read_text(encoding="utf-8"))["Values"]
         platform = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
         assert set(example) - platform == {setting.name for setting in SETTINGS}
@@ -268,3 +301,9 @@ class TestWatched:
             kept = subscription.at("properties.deadLetterWithResourceIdentity")
             assert kept["identity"]["type"] == "SystemAssigned"
             assert "dead-letters" in words(kept)
+
+
+def test_the_readme_says_that_no_deployment_was_tried() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    untried = readme.split("## What has not been tried", 1)[1].split("\n## ", 1)[0]
+    assert "a real `azd up`" in untried

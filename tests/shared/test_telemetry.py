@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.audit.orchestrator import AUDIT_ACTIVITY
 from shared.models import (
     Finding,
     Operation,
@@ -37,7 +38,8 @@ TENANT = "6f2c7a4e-1111-4222-8333-9a1b2c3d4e5f"
 ID = f"{TENANT}.20261124T050000000000Z"
 START = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 CALL = {"order": {"operationId": ID}}
-QUERIES = sorted((Path(__file__).parents[2] / "infra" / "queries").glob("*.kql"))
+ROOT = Path(__file__).parents[2]
+QUERIES = sorted((ROOT / "infra" / "queries").glob("*.kql"))
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, dict[str, Any]]]:
@@ -118,14 +120,45 @@ def test_who_called_is_an_object_id(caplog: pytest.LogCaptureFixture) -> None:
     assert entry == {"event": "request", "function": "onboard_tenant_request", "caller": TENANT}
 
 
+ENTRIES = {"step": StepEntry, "operation": OperationEntry, "request": RequestEntry}
+VALUES: dict[str, set[str]] = {
+    "outcome": {each.value for each in Outcome} | {"waiting"},
+    "kind": {each.value for each in OperationKind},
+    "status": {each.value for each in OperationStatus},
+    "step": {AUDIT_ACTIVITY},
+}
+"""What a query may compare a field with."""
+
+
 @pytest.mark.parametrize("query", QUERIES, ids=lambda path: path.stem)
 def test_a_saved_query_reads_only_what_is_logged(query: Path) -> None:
-    known = {"event"}
-    for entry in (StepEntry, OperationEntry, RequestEntry):
-        known |= {field.encode_name for field in msgspec.structs.fields(entry)}
-    read = set(re.findall(r"\bentry\.(\w+)", query.read_text(encoding="utf-8")))
-    assert read
-    assert read <= known
+    text = query.read_text(encoding="utf-8")
+    (event,) = re.findall(r'entry\.event\) == "(\w+)"', text)
+    known = {field.encode_name for field in msgspec.structs.fields(ENTRIES[event])} | {"event"}
+    read = set(re.findall(r"\bentry\.(\w+)", text))
+    assert {"event"} < read <= known
+    compared = re.findall(r'entry\.(\w+)\) (?:==|in) (\(.*?\)|".*?")', text)
+    for field, values in compared:
+        if field != "event":
+            assert set(re.findall(r'"([^"]*)"', values)) <= VALUES[field], field
+
+
+def test_every_saved_query_is_shown_or_watched() -> None:
+    templates = [*(ROOT / "infra" / "app").glob("*.bicep")]
+    used = {
+        name
+        for template in templates
+        for name in re.findall(r"queries/([\w-]+)\.kql", template.read_text(encoding="utf-8"))
+    }
+    assert used == {query.stem for query in QUERIES}
+
+
+def test_an_audit_is_logged_with_all_its_findings(caplog: pytest.LogCaptureFixture) -> None:
+    """The operation shows only the first ones."""
+    result = StepResult(Outcome.WARNING, "text", facts={"findings": 40})
+    step_ended(AUDIT_ACTIVITY, CALL, to_json(result))
+    ((_, entry),) = lines(caplog)
+    assert entry["findings"] == 40
 
 
 def test_an_onboarding_can_be_followed_in_the_log(
@@ -145,7 +178,7 @@ def test_an_onboarding_can_be_followed_in_the_log(
 
 
 def test_the_host_keeps_one_trace_for_trigger_orchestrator_and_activities() -> None:
-    host = json.loads((Path(__file__).parents[2] / "host.json").read_text(encoding="utf-8"))
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     assert host["telemetryMode"] == "OpenTelemetry"
     tracing = host["extensions"]["durableTask"]["tracing"]
     assert tracing == {"distributedTracingEnabled": True, "version": "V2"}

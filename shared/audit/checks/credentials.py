@@ -1,4 +1,6 @@
-"""Credentials: the certificate in use is registered and fresh, and nothing else signs in.
+"""Credentials: what Mondoo signs in with is registered and fresh, and nothing else signs in.
+
+That is a certificate, or (keyless) the trust in the issuer and subject of the integration's tokens.
 
 Which certificates are right is told by the tenant record and by what the vault holds; entries are
 known by the thumbprint of the key itself. The one that Mondoo was given last, by the integration's
@@ -10,10 +12,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from shared.audit.deviations import Deviation, ExcessKey, UnregisteredCertificate, deviation
+from shared.audit.deviations import (
+    Deviation,
+    ExcessKey,
+    MissingTrust,
+    UnregisteredCertificate,
+    deviation,
+)
+from shared.entra.federated_credentials import trusting
 from shared.entra.inventory import AuditedApplication
 from shared.entra.key_credentials import KeyCredential, has_expired, is_ours, thumbprint
-from shared.models import CertificateReference
+from shared.models import CertificateReference, Federation
 from shared.vault.certificates import StoredCertificate
 
 
@@ -26,10 +35,16 @@ def certificates(
     now: datetime,
     warning: timedelta,
     rotating: Collection[str] = (),
+    keyless: bool = False,
 ) -> Iterator[Deviation]:
     """What is wrong with the application's key credentials. ``rotating``: thumbprints of a rotation
-    that has not come to its end, which may be registered side by side."""
+    that has not come to its end, which may be registered side by side. ``keyless``: there should be
+    none."""
     entries = app.application.key_credentials
+    if keyless:
+        for entry in entries:
+            yield _excess(entry, now, given_to_mondoo)
+        return
     if in_use is None:
         # Nothing tells right from wrong, so no entry is called either.
         yield deviation(
@@ -92,8 +107,8 @@ def _excess(entry: KeyCredential, now: datetime, given_to_mondoo: str | None) ->
     )
 
 
-def other_credentials(app: AuditedApplication, *, now: datetime) -> Iterator[Deviation]:
-    """Secrets and federated credentials, of which there should be none."""
+def secrets(app: AuditedApplication, *, now: datetime) -> Iterator[Deviation]:
+    """Client secrets, of which there should be none."""
     for secret in app.passwords:
         expired = has_expired(secret.entry, now)
         yield deviation(
@@ -104,13 +119,32 @@ def other_credentials(app: AuditedApplication, *, now: datetime) -> Iterator[Dev
             identity=secret.key_id,
             target=secret,
         )
-    for trust in app.federated:
+
+
+def federated(
+    app: AuditedApplication, federation: Federation | None, *, keyless: bool
+) -> Iterator[Deviation]:
+    """Federated credentials, of which there should be none but that for the integration's tokens
+    (``federation``) where it is ``keyless``."""
+    if keyless and federation is not None and trusting(app.federated, federation) is None:
         yield deviation(
-            "federated_credential",
-            trust.name,
-            f"the application trusts {trust.issuer} for the subject {trust.subject}",
-            identity=trust.id,
-            target=trust,
+            "federated_credential_missing",
+            f"application {app.application.app_id}",
+            f"the application does not trust {federation.issuer} for the subject"
+            f" {federation.subject}",
+            target=MissingTrust(federation),
+        )
+    for each in app.federated:
+        right = federation is not None and each.trusts(federation)
+        # Ours, where it says something else, is the one that is missing: it is corrected in place.
+        if keyless and (right or each.ours):
+            continue
+        yield deviation(
+            "federated_credential_superseded" if each.ours else "federated_credential",
+            each.name,
+            f"the application trusts {each.issuer} for the subject {each.subject}",
+            identity=each.id,
+            target=each,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from shared.audit.deviations import Deviation, deviation
-from shared.models import MARK_LABEL, TenantRecord
+from shared.models import MARK_LABEL, ScannerAuthentication, TenantRecord
 from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 
 _WORKING = frozenset({"ACTIVE", "WARNING"})
@@ -38,8 +38,16 @@ def integration(
             "integration_not_ours", found.mrn, f"integration {found.name!r} lacks our label"
         )
     yield from _status(found)
+    keyless = record.authentication is ScannerAuthentication.FEDERATED
     given = given_certificate(found)
-    if record.certificate is not None and given not in (None, record.certificate.thumbprint):
+    if found.keyless is not keyless:
+        ways = ("with a certificate", "without a key")
+        yield deviation(
+            "integration_authentication_differs",
+            found.mrn,
+            f"Mondoo signs in {ways[found.keyless]}, and {record.authentication} is on record",
+        )
+    elif record.certificate is not None and given not in (None, record.certificate.thumbprint):
         yield deviation(
             "integration_certificate_differs",
             found.mrn,

@@ -14,12 +14,10 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 
 from shared.audit.checks.integration import GONE
-from shared.audit.coverage import access_in
 from shared.audit.deviations import Deviation, deviation
-from shared.coverage.statement import complaints
-from shared.entra.inventory import Inventory
+from shared.coverage.statement import Access, complaints
 from shared.manifest import Manifest
-from shared.models import Finding
+from shared.models import Finding, Severity
 from shared.mondoo.integrations import Integration
 
 LONGEST_QUOTE = 500
@@ -31,13 +29,12 @@ _CHANGING = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d
 
 
 def scan(
-    found: Integration | None, inventory: Inventory, manifest: Manifest, known: Collection[str]
+    found: Integration | None, manifest: Manifest, access: Access, known: Collection[str]
 ) -> Iterator[Deviation]:
     """What the last scan complains of; ``known`` are the codes that the audit came to itself."""
     if found is None or found.paused or found.status in GONE:
         return
-    told = complaints(found.messages, manifest, access_in(inventory, manifest))
-    yield from told_by_scan(told, known, MARK)
+    yield from told_by_scan(complaints(found.messages, manifest, access), known, MARK)
 
 
 def told_by_scan(
@@ -60,10 +57,10 @@ def _deviation(told: Finding, identity: str) -> Deviation:
         identity=identity,
         not_scanned=told.not_scanned,
     )
-    if told.code != "scan_message":
-        return shown
-    # An error, or a warning: the scanner says itself how grave it is.
-    return Deviation(msgspec.structs.replace(shown.finding, severity=told.severity))
+    # How grave it is may depend on what was asked for, and on what the scanner itself says.
+    order = list(Severity)
+    milder = max(shown.finding.severity, told.severity, key=order.index)
+    return Deviation(msgspec.structs.replace(shown.finding, severity=milder))
 
 
 def _identity(told: Finding) -> str:

@@ -95,9 +95,8 @@ def _verdict(report: AuditReport) -> str:
 
 def _main(report: AuditReport) -> Iterator[Child]:
     if report.failure is not None:
-        failed = report.status is AuditStatus.FAILED
         yield alert(
-            "The audit failed" if failed else "The audit did not come to its end",
+            _what_went_wrong(report),
             element("p", report.failure.message),
             element("p", element("b", "Fix: "), report.failure.remediation),
             element("p", code(report.failure.code), class_="quiet"),
@@ -129,6 +128,14 @@ def _main(report: AuditReport) -> Iterator[Child]:
             ),
         )
     yield _references(report)
+
+
+def _what_went_wrong(report: AuditReport) -> str:
+    if report.status is AuditStatus.FAILED:
+        return "The audit failed"
+    if report.rights_missing:
+        return "Nothing was put right"
+    return "The audit did not come to its end"
 
 
 def _references(report: AuditReport) -> Markup:

@@ -3,7 +3,8 @@
 Nothing is changed. Objects are found by the ids of our record and, where it has none (a tenant that
 was onboarded halfway), by our mark; what carries no mark is told and kept. Each place may be closed
 to us (consent revoked, a role taken away): what the record knows of it is then listed with an
-unknown fate, and the other places are cleared all the same.
+unknown fate, and the other places are cleared all the same. A tenant that can be looked at but not
+cleared is something else: the rights are named, and nothing is removed anywhere.
 
 Azure is looked at only for a tenant that had its subscriptions scanned. There each scope may be
 closed for itself, so it is no place of its own. An assignment is known as ours by its name, which
@@ -41,14 +42,21 @@ from shared.models import (
 from shared.mondoo import azure_integrations, integrations
 from shared.offboarding.calls import OffboardingCall, OffboardingOrder
 from shared.offboarding.steps.azure_roles import by_hand
-from shared.outcomes import finding_of
+from shared.outcomes import finding_of, refused
 from shared.resource_manager.reader import assignment_of, held, root_scope, subscriptions
+from shared.rights import WRITE_GRANTS, WRITE_OWN_APPLICATION, WRITE_ROLES, Right, missing_rights
 from shared.vault import lifecycle
 
 TENANT, MONDOO, VAULT = "tenant", "mondoo", "vault"
 """The places; also the keys of ``OffboardingFacts.blocked``."""
 
 _ORDER = list(ObjectKind)
+_RIGHTS = {
+    ObjectKind.APPLICATION: WRITE_OWN_APPLICATION,
+    ObjectKind.SERVICE_PRINCIPAL: WRITE_OWN_APPLICATION,
+    ObjectKind.PERMISSION: WRITE_GRANTS,
+    ObjectKind.DIRECTORY_ROLE: WRITE_ROLES,
+}
 
 NOT_OURS = "it does not carry our mark"
 
@@ -86,10 +94,20 @@ async def run(context: Context, call: OffboardingCall) -> StepResult:
             seen.entries += answer.entries
             seen.app_id = answer.app_id or seen.app_id
             seen.principal_id = answer.principal_id or seen.principal_id
+    if TENANT not in blocked:
+        missing = await missing_rights(context, order.tenant_id, _rights_to_remove(seen))
+        if missing:
+            return refused(missing)
     if order.azure or any(entry.kind is ObjectKind.AZURE_INTEGRATION for entry in seen.entries):
         seen.entries += await _azure(context, order, seen.principal_id, now)
     seen.entries.sort(key=lambda entry: _ORDER.index(entry.kind))
     return _told(seen, blocked)
+
+
+def _rights_to_remove(seen: _Seen) -> list[Right]:
+    """What it takes to remove everything that is there."""
+    there = {entry.kind for entry in seen.entries if entry.fate is Fate.PRESENT}
+    return [right for kind, right in _RIGHTS.items() if kind in there]
 
 
 def _told(seen: _Seen, blocked: dict[str, Finding]) -> StepResult:

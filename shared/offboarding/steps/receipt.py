@@ -1,6 +1,7 @@
 """Receipt: what was removed and read back as gone, and what was not and why. It runs last, always.
 
 The tenant record is kept, as ``offboarded`` or ``offboarding-incomplete``, with the receipt in it.
+After a refusal there is no receipt, since nothing was removed, and the record stays as it was.
 Once nothing of ours is left, references to what is gone are taken out of the record, so that no
 audit looks for it; the receipt still has the ids. The announcement carries the operation's id.
 """
@@ -13,9 +14,11 @@ from shared.context import Context
 from shared.models import (
     Fate,
     Operation,
+    OperationStatus,
     Outcome,
     Receipt,
     ReceiptEntry,
+    ScannerAuthentication,
     StepResult,
     TenantRecord,
     to_json,
@@ -23,6 +26,7 @@ from shared.models import (
 from shared.notifications import TENANT_FAILED, TENANT_OFFBOARDED
 from shared.offboarding.calls import OffboardingFacts, OffboardingOrder
 from shared.offboarding.steps import STEPS
+from shared.outcomes import ended
 from shared.transitions import TenantEvent, next_state
 
 OPEN = frozenset({Fate.PRESENT, Fate.UNKNOWN})
@@ -35,6 +39,8 @@ async def run(
     context: Context, order: OffboardingOrder, facts: OffboardingFacts, operation: Operation
 ) -> StepResult:
     """Write the receipt, the record and the operation, and announce the result."""
+    if operation.status is OperationStatus.REFUSED:
+        return await _refused(context, order, operation)
     now = context.now()
     entries = [_explained(entry, operation) for entry in facts.entries]
     complete = not any(step.outcome and step.outcome.stops for step in operation.steps) and not any(
@@ -65,6 +71,30 @@ async def run(
             "state": record.state,
             "operation": to_json(operation),
             "receipt": to_json(receipt),
+        },
+        id=order.operation_id,
+        time=now,
+    )
+    return result
+
+
+async def _refused(context: Context, order: OffboardingOrder, operation: Operation) -> StepResult:
+    """Keep and announce an offboarding that was not begun."""
+    now = context.now()
+    known = await context.records.get(order.tenant_id)
+    if known is not None:
+        await context.records.put(
+            msgspec.structs.replace(known, operation_id=order.operation_id, updated_at=now)
+        )
+    result = ended(Outcome.PASSED, "nothing was removed, so there is no receipt")
+    await context.records.put_operation(_completed(operation, result, context))
+    await context.notifications.publish(
+        TENANT_FAILED,
+        subject=order.tenant_id,
+        data={
+            "tenantId": order.tenant_id,
+            "state": known.state if known is not None else None,
+            "operation": to_json(operation),
         },
         id=order.operation_id,
         time=now,
@@ -117,7 +147,9 @@ def _record(
         app_id=None,
         application_object_id=None,
         service_principal_id=None,
+        authentication=ScannerAuthentication.CERTIFICATE,
         certificate=None,
+        federated_credential=None,
         integration=None,
         azure_integration=None,
         subscriptions=None,

@@ -19,8 +19,10 @@ from shared.onboarding.steps import (
     azure_scan,
     certificate,
     directory_role,
+    federated_credential,
     first_scan,
     integration,
+    old_credential,
     permissions,
     policies,
     preflight,
@@ -61,17 +63,21 @@ def _wants_azure(order: OnboardingOrder) -> bool:
 
 STEPS: tuple[StepDefinition, ...] = (
     StepDefinition("preflight", preflight.run),
-    StepDefinition("certificate", certificate.run),
+    StepDefinition("certificate", certificate.run, wanted=lambda order: not order.keyless),
     StepDefinition("application", application.run),
     StepDefinition("service-principal", service_principal.run),
     StepDefinition("permissions", permissions.run),
     StepDefinition("directory-role", directory_role.run),
-    StepDefinition("sign-in", sign_in.run),
+    StepDefinition("sign-in", sign_in.run, wanted=lambda order: not order.keyless),
     StepDefinition("integration", integration.run),
+    StepDefinition(
+        "federated-credential", federated_credential.run, wanted=lambda order: order.keyless
+    ),
     StepDefinition("subscriptions", subscriptions.run, wanted=_wants_azure),
     StepDefinition("policies", policies.run),
     StepDefinition("first-scan", first_scan.run, scan=True),
     StepDefinition("azure-scan", azure_scan.run, scan=True, wanted=_wants_azure),
+    StepDefinition("old-credential", old_credential.run, wanted=lambda order: order.retires),
 )
 """All steps but ``record``, which comes last, always, and is given the whole operation."""
 

@@ -1,5 +1,8 @@
 """Application: ours in the tenant, with the permissions declared and the certificate registered.
 
+Without a key there is no certificate to register: what it trusts instead depends on the integration
+and comes after it (`shared.onboarding.steps.federated_credential`).
+
 Found by unique name or by the appId that the request adopts, never by display name. Key credentials
 that are there already stay; the new certificate is added beside them. A soft-deleted application of
 ours still holds the unique name, so it is restored instead of made anew; nothing is ever rolled
@@ -23,7 +26,7 @@ from shared.entra.applications import (
 from shared.entra.graph import GraphClient
 from shared.errors import Refused
 from shared.manifest import load_manifest
-from shared.models import CertificateReference, OnboardingOrder, Outcome, StepCall, StepResult
+from shared.models import OnboardingOrder, Outcome, StepCall, StepResult
 from shared.outcomes import ended
 
 
@@ -31,15 +34,16 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     """Find, make or correct the application, then read it back."""
     order, facts, observed = call.order, call.facts, call.facts.observed_application
     certificate = facts.certificate
-    if (
+    knows = order.keyless or (
         observed is not None
         and certificate is not None
-        and observed.declared_right
         and certificate.thumbprint in observed.thumbprints
-    ):
+    )
+    if observed is not None and observed.declared_right and knows:
+        also = "" if order.keyless else " and knows the certificate"
         return ended(
             Outcome.PASSED,
-            f"application {observed.app_id} declares the permissions and knows the certificate",
+            f"application {observed.app_id} declares the permissions{also}",
             facts=_ids(observed.object_id, observed.app_id),
         )
     if dry_run:
@@ -49,13 +53,11 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             f"application {order.application_name!r} would be {deed}",
             facts={} if observed is None else _ids(observed.object_id, observed.app_id),
         )
-    assert certificate is not None  # the step before this one passed
-    graph = context.graph(order.tenant_id)
-    der = public_part(await context.vault.pem(certificate), now=context.now())
-    application, deed = await _upsert(context, graph, order, call, certificate, der)
+    application, deed = await _upsert(context, context.graph(order.tenant_id), call)
+    held = f", with certificate {certificate.thumbprint}" if certificate is not None else ""
     return ended(
         Outcome.CHANGED,
-        f"application {application.app_id} was {deed}, with certificate {certificate.thumbprint}",
+        f"application {application.app_id} was {deed}{held}",
         facts=_ids(application.object_id, application.app_id),
     )
 
@@ -63,14 +65,16 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
 async def _upsert(
     context: Context,
     graph: GraphClient,
-    order: OnboardingOrder,
     call: StepCall,
-    certificate: CertificateReference,
-    der: bytes,
 ) -> tuple[Application, str]:
+    order, certificate = call.order, call.facts.certificate
     manifest = load_manifest(order.manifest)
     present = {resource.app_id for resource in call.facts.resources}
-    key_name = f"{order.application_name} {certificate.not_before:%Y-%m-%d}"[:90]
+    der, key_name = None, order.application_name
+    if not order.keyless:
+        assert certificate is not None  # the step before this one passed
+        der = public_part(await context.vault.pem(certificate), now=context.now())
+        key_name = f"{order.application_name} {certificate.not_before:%Y-%m-%d}"[:90]
     # Judged by preflight, since this step may have been called before.
     deed = "made" if call.facts.observed_application is None else "corrected"
     application = await find_application(graph, order.application_name, adopt=order.adopt)

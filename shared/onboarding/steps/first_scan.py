@@ -5,14 +5,26 @@ read for what it covers (`shared.coverage`), and one that misses what the chosen
 show fails the step, whatever the integration's status.
 
 How a scan is asked for, and when it is over, is in `shared.onboarding.scans`.
+
+Without a key the scan is also the sign-in's proof, and Entra ID refuses a federated credential for
+some minutes after it was written. A scan that was refused for that, within the time that
+replication is given, is asked for again.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from shared.context import Context
-from shared.coverage.statement import Access, Statement, needs_a_look, statement
+from shared.coverage.statement import (
+    Access,
+    Statement,
+    needs_a_look,
+    statement,
+    trust_refused,
+)
 from shared.entra.app_role_assignments import list_grants
 from shared.entra.directory_roles import is_assigned
 from shared.manifest import load_manifest
@@ -22,7 +34,7 @@ from shared.mondoo.assets import Asset, tenant_asset
 from shared.mondoo.console import integration_link
 from shared.mondoo.integrations import Integration
 from shared.onboarding.scans import Asked, ask_or_look
-from shared.outcomes import ended, failed, learned
+from shared.outcomes import ended, failed, learned, not_yet
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
@@ -38,6 +50,13 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     )
     if waiting is not None:
         return waiting
+    if _trust_may_replicate(context, call, integration):
+        return not_yet(
+            "federated_credential_not_effective",
+            "Entra ID does not take Mondoo's tokens yet; the scan will be asked for again",
+            remediation="A new federated credential takes some minutes: send the request again.",
+            facts={"scan_requested": False},
+        )
     told = statement(
         integration.messages,
         load_manifest(call.order.manifest),
@@ -53,6 +72,17 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         "coverage": told.services,
     }
     return msgspec.structs.replace(result, coverage=told.services, facts=learned(seen))
+
+
+def _trust_may_replicate(context: Context, call: StepCall, integration: Integration) -> bool:
+    """Whether the application's trust is so young that its refusal may be over soon."""
+    since = call.facts.federated_since
+    patience = timedelta(seconds=context.settings.waits.propagation_deadline)
+    return (
+        since is not None
+        and context.now() - since <= patience
+        and trust_refused(integration.messages)
+    )
 
 
 async def _access(context: Context, call: StepCall, integration: Integration) -> Access:
@@ -72,7 +102,9 @@ async def _access(context: Context, call: StepCall, integration: Integration) ->
         }
         role = load_manifest(call.order.manifest).directory_roles[0]
         directory_role = await is_assigned(graph, facts.service_principal_id, role.template_id)
-    return Access(frozenset(granted), tuple(facts.resources), directory_role)
+    return Access(
+        frozenset(granted), tuple(facts.resources), directory_role, keyless=call.order.keyless
+    )
 
 
 def _judged(

@@ -3,9 +3,13 @@
 Mondoo does not refuse a second integration of one tenant and accepts any text as a certificate, so
 we look before we make one, check the certificate beforehand (it has signed in by now), and label
 what we make with our mark and the certificate's thumbprint. The certificate is write-only at
-Mondoo; the label tells which one was given, and the newest scan whether it could be used. One that
-signs in without a key is given the certificate, since SharePoint Online takes nothing else from the
-scanner. A paused integration stays paused.
+Mondoo; the label tells which one was given, and the newest scan whether it could be used. A paused
+integration stays paused.
+
+Keyless comes before the application trusts it (`shared.onboarding.steps.federated_credential`),
+since only the integration tells what is to be trusted; a scan in between fails. What is lost with
+it is said here, before and after: SharePoint Online takes nothing but a certificate from the
+scanner.
 
 Where the request wants a space for the tenant, it is made here, just before it is first needed:
 nothing is left behind in Mondoo by an onboarding that did not get as far as signing in.
@@ -21,7 +25,15 @@ from shared.certificates import read_bundle
 from shared.context import Context
 from shared.coverage.statement import credential_refused
 from shared.errors import NotYet, OutcomeUnknown, Refused
-from shared.models import MARK_LABEL, Finding, Outcome, Severity, StepCall, StepResult
+from shared.models import (
+    MARK_LABEL,
+    Finding,
+    OnboardingOrder,
+    Outcome,
+    Severity,
+    StepCall,
+    StepResult,
+)
 from shared.mondoo import integrations
 from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 from shared.mondoo.tenant_spaces import find_tenant_space, make_tenant_space
@@ -29,48 +41,56 @@ from shared.outcomes import ended, look_again
 
 OPERATION_LABEL = "onboarding-operation"
 
+_LOST = Finding(
+    code="sharepoint_needs_certificate",
+    severity=Severity.MEDIUM,
+    subject="SharePoint Online",
+    message="without a certificate Mondoo cannot scan SharePoint Online",
+    remediation='Nothing, if that is wanted. Else send "authentication": "certificate".',
+    not_scanned="SharePoint Online",
+)
+
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Find, make or correct the integration, then read it back."""
     order, facts = call.order, call.facts
     there = order.new_space is None or await _has_space(context, call, dry_run=dry_run)
-    if dry_run and not there:
-        return ended(Outcome.PLANNED, f"{order.space} and an integration in it would be made")
-    if dry_run and facts.app_id is None:
-        return ended(Outcome.PLANNED, f"an integration would be made in {order.space}")
+    lost = [_LOST] if order.keyless else []
+    if dry_run and (facts.app_id is None or not there):
+        what = "an integration" if there else f"{order.space} and an integration in it"
+        where = f" in {order.space}" if there else ""
+        return ended(Outcome.PLANNED, _told(f"{what} would be made{where}", lost), findings=lost)
     assert facts.app_id is not None
     found = await integrations.find(
         context.mondoo, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
     )
-    findings = duplicates(found)
+    findings = duplicates(found) + lost
     certificate = facts.certificate
+    thumbprint = certificate.thumbprint if certificate is not None else None
     current = _chosen(found)
-    if (
-        current is not None
-        and certificate is not None
-        and _is_right(current, certificate.thumbprint)
-    ):
+    if current is not None and _is_right(current, order, thumbprint):
+        held = "signs in without a key" if order.keyless else "has the certificate"
         return ended(
             Outcome.PASSED,
-            f"integration {current.mrn} has the certificate",
+            _told(f"integration {current.mrn} {held}", lost),
             findings=findings,
             facts={"integration": current.mrn},
         )
+    given = "made keyless" if order.keyless else "given the certificate"
     if dry_run:
-        deed = "made" if current is None else f"given the certificate ({current.mrn})"
+        deed = "made" if current is None else f"{given} ({current.mrn})"
         return ended(
             Outcome.PLANNED,
-            f"an integration would be {deed}",
+            _told(f"an integration would be {deed}", lost),
             findings=findings,
             facts={} if current is None else {"integration": current.mrn},
         )
-    assert certificate is not None  # an earlier step passed
-    pem = read_bundle(await context.vault.pem(certificate), now=context.now()).pem()
-    labels = {
-        MARK_LABEL[0]: MARK_LABEL[1],
-        THUMBPRINT_LABEL: certificate.thumbprint,
-        OPERATION_LABEL: order.operation_id,
-    }
+    pem = None
+    labels = {MARK_LABEL[0]: MARK_LABEL[1], OPERATION_LABEL: order.operation_id}
+    if not order.keyless:
+        assert certificate is not None  # an earlier step passed
+        pem = read_bundle(await context.vault.pem(certificate), now=context.now()).pem()
+        labels[THUMBPRINT_LABEL] = certificate.thumbprint
     name = f"Microsoft 365 {facts.display_name or facts.initial_domain or order.tenant_id}"[:250]
     try:
         if current is None:
@@ -90,12 +110,12 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
                 current,
                 name=current.name,
                 pem=pem,
-                labels={**current.labels, **labels},
+                labels={**_without_thumbprint(current), **labels},
             )
     except OutcomeUnknown as error:
         raise look_again(error) from error
     written = await integrations.read(context.mondoo, mrn)
-    if not _is_right(written, certificate.thumbprint):
+    if not _is_right(written, order, thumbprint):
         raise NotYet(
             "integration_not_readable",
             f"integration {mrn} was written but cannot be read back as written",
@@ -104,10 +124,14 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         )
     return ended(
         Outcome.CHANGED,
-        f"integration {mrn} was {'made' if current is None else 'given the certificate'}",
+        _told(f"integration {mrn} was {'made' if current is None else given}", lost),
         findings=findings,
         facts={"integration": mrn},
     )
+
+
+def _told(message: str, lost: list[Finding]) -> str:
+    return "; ".join((message, *(finding.message for finding in lost)))
 
 
 async def _has_space(context: Context, call: StepCall, *, dry_run: bool) -> bool:
@@ -144,13 +168,19 @@ def _marked(integration: Integration) -> bool:
     return integration.labels.get(MARK_LABEL[0]) == MARK_LABEL[1]
 
 
-def _is_right(integration: Integration, thumbprint: str) -> bool:
-    labelled = integration.labels.get(THUMBPRINT_LABEL) == thumbprint
+def _without_thumbprint(integration: Integration) -> dict[str, str]:
+    return {key: value for key, value in integration.labels.items() if key != THUMBPRINT_LABEL}
+
+
+def _is_right(integration: Integration, order: OnboardingOrder, thumbprint: str | None) -> bool:
+    """Whether it is ours and signs in as it should; by label, which holds no thumbprint where it is
+    keyless."""
     return (
         _marked(integration)
-        and labelled
-        and not integration.keyless
-        and not credential_refused(integration)
+        and integration.keyless is order.keyless
+        and integration.labels.get(THUMBPRINT_LABEL) == thumbprint
+        # Whether a keyless one is let in is the next step's business.
+        and (order.keyless or (thumbprint is not None and not credential_refused(integration)))
     )
 
 

@@ -14,12 +14,11 @@ again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import msgspec
 
-from shared.config import IdentityKind, Settings
 from shared.context import Context
 from shared.entra.observation import Observation, observe
 from shared.errors import NotYet, Refused
@@ -37,26 +36,31 @@ from shared.models import (
 )
 from shared.mondoo import spaces
 from shared.mondoo.diagnosis import explained
-from shared.onboarding.rights import missing_rights
 from shared.onboarding.steps import record
 from shared.onboarding.steps.policies import choose, unknown
-from shared.outcomes import ended, failed, finding_of
+from shared.outcomes import ended, finding_of, refused
+from shared.rights import ONBOARDING_RIGHTS, RIGHT_MISSING, Right, missing_rights
 
 RIGHTS = "rights in the tenant"
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
     """Check the ground. Fails with every missing thing as a finding."""
-    order = call.order
-    manifest = load_manifest(order.manifest)
     if not dry_run:
-        await record.opened(context, order)
+        await record.opened(context, call.order)
+    return await look(context, call.order, ONBOARDING_RIGHTS)
+
+
+async def look(context: Context, order: OnboardingOrder, needed: Iterable[Right]) -> StepResult:
+    """Look at the ground for an operation that needs these rights; nothing at all is written."""
+    manifest = load_manifest(order.manifest)
     # A token keeps the roles it was made with for an hour; a right granted since must count now.
     await context.identity.forget(order.tenant_id)
     looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
-        (RIGHTS, _rights(context, order)),
+        (RIGHTS, missing_rights(context, order.tenant_id, needed)),
         ("tenant", _tenant(context, order, manifest)),
-        ("vault", _vault(context)),
+        # Without a key the vault has nothing to do.
+        *(() if order.keyless else (("vault", _vault(context)),)),
         ("Mondoo space", _mondoo(context, order)),
     )
     answers = await asyncio.gather(*(look for _, look in looks), return_exceptions=True)
@@ -77,12 +81,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             problems += answer
     problems = _without_symptoms(problems)
     if problems:
-        return failed(
-            problems[0].code,
-            "Nothing was changed. " + " ".join(_sentence(p.message) for p in problems),
-            remediation=" ".join(dict.fromkeys(p.remediation for p in problems)),
-            findings=problems,
-        )
+        return refused(problems)
     if waits:
         raise waits[0]
     assert observation is not None  # no answer of the tenant would have been a problem or a wait
@@ -94,24 +93,9 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     )
 
 
-async def _rights(context: Context, order: OnboardingOrder) -> list[Finding]:
-    graph = context.graph(order.tenant_id)
-    roles = await graph.token_roles()
-    if context.settings.identity is IdentityKind.AZURE_CLI:
-        # A person's token says nothing of app roles; the calls themselves will tell.
-        return []
-    return missing_rights(roles, _automation(context.settings), order.tenant_id)
-
-
 async def _tenant(context: Context, order: OnboardingOrder, manifest: Manifest) -> Observation:
     graph = context.graph(order.tenant_id)
     return await observe(graph, manifest, order.application_name, adopt=order.adopt)
-
-
-def _automation(settings: Settings) -> str:
-    if settings.identity is IdentityKind.MANAGED_IDENTITY:
-        return "the managed identity of this function app"
-    return f"our application {settings.onboarding_client_id}"
 
 
 async def _vault(context: Context) -> list[Finding]:
@@ -191,7 +175,7 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
             )
         )
     # Whether an authority that the policy trusts issued an own certificate, Entra ID will say.
-    if observation.ca_required and order.certificate is None:
+    if observation.ca_required and order.certificate is None and not order.keyless:
         findings.append(
             Finding(
                 code="certificate_authority_required",
@@ -201,7 +185,8 @@ def _conflicts(observation: Observation, order: OnboardingOrder) -> list[Finding
                 remediation=(
                     "Ask the tenant's administrator to exempt this application from the policy,"
                     " or have an authority that it trusts issue a certificate into the vault, and"
-                    ' send its name as "certificate". The policy is theirs; it is never changed'
+                    ' send its name as "certificate"; or do without a certificate, by'
+                    ' "authentication": "federated". The policy is theirs; it is never changed'
                     " from here."
                 ),
             )
@@ -240,7 +225,7 @@ def _without_symptoms(problems: list[Finding]) -> list[Finding]:
     """Leave out reads that were refused only because a right is missing that is named anyway, and
     what both looks into the tenant met: a sign-in that failed is told once."""
     met = {p.code for p in problems if p.subject == RIGHTS}
-    if any(p.code == "automation_right_missing" for p in problems):
+    if any(p.code == RIGHT_MISSING for p in problems):
         met.add("graph_permission_missing")
     return [p for p in problems if p.subject == RIGHTS or p.code not in met]
 
@@ -282,7 +267,3 @@ def _facts(observation: Observation, manifest: Manifest) -> dict[str, Any]:
             global_reader=observation.has_directory_role(manifest.directory_roles[0].template_id),
         )
     return learned
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."

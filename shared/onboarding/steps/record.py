@@ -120,6 +120,7 @@ def _record(
         "application_object_id": facts.application_object_id,
         "service_principal_id": facts.service_principal_id,
         "certificate": facts.certificate,
+        "federated_credential": facts.federated_credential,
         "integration": facts.integration,
         "azure_integration": facts.azure_integration,
         "console": facts.console,
@@ -147,13 +148,25 @@ def _record(
         operation_id=order.operation_id,
         updated_at=now,
     )
-    return msgspec.structs.replace(
+    record = msgspec.structs.replace(
         base,
         operation_id=order.operation_id,
         updated_at=now,
         # An attempt that ended without telling may have assigned Reader anywhere.
         reader_scopes=facts.reader_scopes if azure_touched else base.reader_scopes,
         **{name: value for name, value in learned.items() if value is not None},
+    )
+    return _settled(record, order) if proven else record
+
+
+def _settled(record: TenantRecord, order: OnboardingOrder) -> TenantRecord:
+    """The record without the credential that Mondoo does not sign in with: it is gone by now."""
+    if order.keyless:
+        return msgspec.structs.replace(
+            record, authentication=order.authentication, certificate=None, rotation=None
+        )
+    return msgspec.structs.replace(
+        record, authentication=order.authentication, federated_credential=None
     )
 
 

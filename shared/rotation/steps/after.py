@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from shared.context import Context
-from shared.entra.applications import read_object, remove_certificate
+from shared.entra.applications import read_object, remove_certificates
 from shared.entra.key_credentials import is_ours, thumbprint
 from shared.errors import Refused
 from shared.models import (
@@ -138,7 +138,7 @@ async def retire(context: Context, call: StepCall) -> StepResult:
     elif old == new.thumbprint or not held:
         result = ended(Outcome.PASSED, f"the old certificate {old} is not registered any more")
     else:
-        await remove_certificate(graph, application, old, context.now())
+        await remove_certificates(graph, application, unwanted=old, now=context.now())
         result = ended(Outcome.CHANGED, f"the old certificate {old} was removed from the tenant")
     await progress.advance(context, order.tenant_id, RotationEvent.OLD_KEY_REMOVED)
     return result

@@ -12,7 +12,7 @@ import msgspec
 
 from shared.certificates import public_part, read_bundle
 from shared.context import Context
-from shared.entra.applications import add_certificate, read_object, remove_certificate
+from shared.entra.applications import add_certificate, read_object, remove_certificates
 from shared.errors import OutcomeUnknown, Unusable
 from shared.models import (
     CertificateReference,
@@ -27,6 +27,7 @@ from shared.onboarding.steps import preflight as onboarding_preflight
 from shared.onboarding.steps import sign_in as onboarding_sign_in
 from shared.onboarding.steps.certificate import too_long
 from shared.outcomes import ended, failed, learned, look_again
+from shared.rights import ROTATION_RIGHTS
 from shared.rotation import progress
 from shared.transitions import RotationEvent, RotationState
 from shared.vault import lifecycle
@@ -36,7 +37,7 @@ _DONE_BEFORE = "done by an earlier operation"
 
 async def preflight(context: Context, call: StepCall) -> StepResult:
     """The same look as before an onboarding, and something must be there to rotate."""
-    result = await onboarding_preflight.run(context, call)
+    result = await onboarding_preflight.look(context, call.order, ROTATION_RIGHTS)
     if result.code == "adopt_not_found":
         return _missing(call)
     if result.outcome.stops or result.wait is not None:
@@ -150,7 +151,7 @@ async def withdraw(context: Context, call: StepCall) -> StepResult:
     assert facts.application_object_id is not None  # an earlier step passed
     graph = context.graph(order.tenant_id)
     application = await read_object(graph, facts.application_object_id)
-    await remove_certificate(graph, application, new.thumbprint, context.now())
+    await remove_certificates(graph, application, unwanted=new.thumbprint, now=context.now())
     await lifecycle.disable(context.vault, new)
     await progress.advance(context, order.tenant_id, RotationEvent.SIGN_IN_REFUSED)
     return ended(

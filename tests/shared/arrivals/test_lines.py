@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from shared.arrivals.lines import BulkLine, read_lines
 from shared.errors import InvalidRequest
-from shared.models import NewSpace
+from shared.models import NewSpace, ScannerAuthentication
 
 SPACE = "//captain.api.mondoo.app/spaces/fabrikam"
 ORGANIZATION = "//captain.api.mondoo.app/organizations/msp"
@@ -37,9 +37,10 @@ def test_csv_may_have_a_byte_order_mark_and_any_line_ends(encoding: str, end: st
 
 def test_every_column_has_its_place_in_the_request() -> None:
     adopt = "0d3a1f52-6a0e-4a6b-9f0c-77c1f2b0a9ce"
-    header = "applicationName,policies,organization,spaceName,adopt,manifest,TENANT"
+    header = "applicationName,policies,organization,spaceName,adopt,manifest,authentication,TENANT"
     row = (
-        f'"O\'Brien, ""Ltd""",{POLICY};{POLICY}-2,{ORGANIZATION},Fabrikam,{adopt},2026-09,a.example'
+        f'"O\'Brien, ""Ltd""",{POLICY};{POLICY}-2,{ORGANIZATION},Fabrikam,{adopt},'
+        "2026-09,federated,a.example"
     )
     (line,) = csv(f"{header}\n{row}\n")
     assert line.problem is None
@@ -48,6 +49,7 @@ def test_every_column_has_its_place_in_the_request() -> None:
     assert line.request.policies == [POLICY, f"{POLICY}-2"]
     assert line.request.space == NewSpace(True, ORGANIZATION, "Fabrikam")
     assert (line.request.adopt, line.request.manifest) == (adopt, "2026-09")
+    assert line.request.authentication is ScannerAuthentication.FEDERATED
 
 
 @pytest.mark.parametrize(

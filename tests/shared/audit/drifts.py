@@ -13,11 +13,13 @@ from local.simulators.tenant import new_id
 from shared.audit.catalogue import Repairable
 from shared.entra.key_credentials import key_name
 from shared.manifest import load_manifest
+from shared.models import MARK
 from tests.shared.audit.conftest import NEWEST, AuditedTenant
 from tests.shared.entra.certificates import pair
 
 EXCHANGE_ADMINISTRATOR = "29232cdf-9323-42fd-ade2-1d097af3e4de"
 SECURITY_READER = "5d6b6bb7-de71-4623-b4af-96380a352509"
+AUDIENCE = "api://AzureADTokenExchange"
 GUEST_API = "11111111-2222-4333-8444-555555555555"
 WANTED = next(iter(load_manifest(NEWEST).by_key()))
 
@@ -306,6 +308,17 @@ def _give_another_certificate(here: AuditedTenant) -> None:
     here.integration.labels["certificate-thumbprint"] = "0" * 40
 
 
+def _take_the_key_away(here: AuditedTenant) -> None:
+    here.integration.use_wif, here.integration.certificate = True, None
+
+
+def _leave_the_trust(here: AuditedTenant) -> None:
+    credential = here.tenant.add_federated_credential(
+        here.app, "mondoo-onboarding", "https://issuer.example", "a subject", AUDIENCE
+    )
+    credential.description = MARK
+
+
 _NONE, _REPAIR, _ENFORCE = Repairable.NONE, Repairable.REPAIR, Repairable.ENFORCE
 
 DRIFTS: tuple[Drift, ...] = (
@@ -338,6 +351,7 @@ DRIFTS: tuple[Drift, ...] = (
     Drift("secret", _add_secret, _ENFORCE),
     Drift("secret_expired", _keep_expired_secret, _ENFORCE),
     Drift("federated_credential", _trust, _ENFORCE),
+    Drift("federated_credential_superseded", _leave_the_trust, _ENFORCE),
     Drift("audience_too_wide", _widen, _ENFORCE),
     Drift("redirect_uri", _redirect, _ENFORCE),
     Drift("principal_disabled", _disable_principal, _REPAIR),
@@ -358,6 +372,7 @@ DRIFTS: tuple[Drift, ...] = (
     Drift("integration_paused", _pause, _NONE),
     Drift("integration_not_active", _stall, _NONE),
     Drift("integration_certificate_differs", _give_another_certificate, _NONE),
+    Drift("integration_authentication_differs", _take_the_key_away, _NONE),
     Drift("scan_overdue", _stop_scanning, _NONE),
     Drift("scan_message", _complain("ERROR"), _NONE),
     Drift("scan_message", _complain("WARNING"), _NONE),

@@ -17,10 +17,10 @@ from shared.audit.comparison import Limits, compare
 from shared.audit.coverage import access_in
 from shared.coverage.statement import statement
 from shared.entra.directory_roles import RoleAssignment
+from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.inventory import (
     Aspect,
     DelegatedGrant,
-    FederatedCredential,
     Owner,
     PasswordCredential,
     RedirectUri,
@@ -463,7 +463,7 @@ def test_what_the_scan_said_is_told_in_the_words_of_an_onboarding(
 ) -> None:
     said = message(text, identifier=identifier)
     finding = only(Picture(integration={"messages": (said,)}).compared())
-    access = access_in(Picture().seen().inventory, MANIFEST)
+    access = access_in(Picture().seen().inventory, MANIFEST, keyless=False)
     (onboarding,) = statement([said], MANIFEST, access).findings
     assert finding.code == onboarding.code == code
     assert finding.message == onboarding.message

@@ -13,7 +13,8 @@ from shared.audit.report import Action, Change
 from shared.audit.settlement import Attempt, is_done, settle
 from shared.entra.applications import Application
 from shared.entra.corrections import access_with, keys_with, without_redirects
-from shared.entra.inventory import FederatedCredential, Owner, PasswordCredential, RedirectUri
+from shared.entra.federated_credentials import FederatedCredential
+from shared.entra.inventory import Owner, PasswordCredential, RedirectUri
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.manifest import AppRoleKey
 from shared.models import Outcome, RepairPolicy

@@ -583,7 +583,29 @@ async def test_a_read_only_automation_says_that_it_may_change_nothing(
     put(here, "permission_missing", "directory_role_missing")
     report = await audit(context, here, REPAIR)
     assert {change.outcome for change in report.changes} == {Outcome.FAILED}
+    assert {change.code for change in report.changes} == {"automation_right_missing"}
+    assert {right.subject for right in report.rights_missing} == {
+        "Application.ReadWrite.OwnedBy",
+        "AppRoleAssignment.ReadWrite.All",
+        "RoleManagement.ReadWrite.Directory",
+    }
     assert {"permission_missing", "directory_role_missing"} <= codes(report)
+
+
+async def test_taking_delegated_grants_away_needs_a_right_that_nothing_else_does(
+    context: Context, stand: Stand
+) -> None:
+    rights = ALL_AUTOMATION_RIGHTS | {"Directory.Read.All"}
+    here = stand.tenant(rights=rights, delegated_right=False)
+    put(here, "permission_not_granted", "delegated_grant")
+    report = await audit(context, here, ENFORCE)
+    assert [right.subject for right in report.rights_missing] == [
+        "DelegatedPermissionGrant.ReadWrite.All"
+    ]
+    assert {change.outcome for change in report.changes} == {Outcome.FAILED}
+    report = await audit(context, here, REPAIR)
+    assert report.rights_missing == []
+    assert codes(report) == {"delegated_grant"}
 
 
 async def test_a_change_whose_answer_was_lost_is_settled_by_reading(

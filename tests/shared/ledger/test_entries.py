@@ -12,8 +12,9 @@ import pytest
 from local.simulators import Simulators
 from shared.config import Settings
 from shared.entra.identity import Identity
-from shared.ledger.entries import Ledger, open_ledger
+from shared.ledger.entries import Ledger
 from shared.ledger.sqlite import SqliteLedger
+from shared.ledger.stores import open_ledger
 from shared.ledger.table import PIECE, TableLedger
 
 

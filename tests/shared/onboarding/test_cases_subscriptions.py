@@ -251,3 +251,18 @@ async def test_an_azure_integration_that_somebody_made_is_adopted(
     assert theirs.labels["team"] == "blue"
     assert theirs.labels["managed-by"] == "mondoo-onboarding"
     assert azure.scanned() == {"production"}
+
+
+async def test_azure_is_not_lost_by_the_way_when_a_tenant_moves_to_keyless(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant, subscriptions="all")
+    with pytest.raises(InvalidRequest) as caught:
+        await rehearsal.order(tenant, authentication="federated")
+    (one,) = azure.integrations()
+    assert (caught.value.code, caught.value.field) == ("authentication_conflict", "authentication")
+    assert one.mrn in caught.value.message
+    del rehearsal.simulators.mondoo.integrations[one.mrn]
+    order = await rehearsal.order(tenant, authentication="federated")
+    assert order.keyless

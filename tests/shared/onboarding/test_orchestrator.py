@@ -13,12 +13,14 @@ from itertools import pairwise
 from typing import Any
 
 import azure.durable_functions as df
+import msgspec
 import pytest
 
 from shared.models import (
     Facts,
     OnboardingOrder,
     Outcome,
+    ScannerAuthentication,
     StepResult,
     SubscriptionScope,
     WaitPolicy,
@@ -30,7 +32,7 @@ from shared.onboarding.orchestrator import (
     begun,
     onboard,
 )
-from shared.onboarding.steps import STEPS
+from shared.onboarding.steps import STEPS, StepDefinition, steps_of
 from shared.outcomes import ended, failed, not_yet
 from tests.driving import outcomes, step
 from tests.replay.executor import START, ReplayResult, replay
@@ -43,22 +45,27 @@ ORDER = OnboardingOrder(
     manifest="quick-setup",
     application_name="mondoo-ms365",
     policies=[],
-    subscriptions=SubscriptionScope(),  # so that every step is taken
+    subscriptions=SubscriptionScope(),
+    retires=True,  # so that every step is taken
+)
+KEYLESS = msgspec.structs.replace(
+    ORDER, authentication=ScannerAuthentication.FEDERATED, subscriptions=None
 )
 WAITS = WaitPolicy(first=5, longest=60, propagation_deadline=900, scan_deadline=3600)
 HANDLE = df.Orchestrator.create(onboard)
-ACTIVITIES = [definition.activity for definition in STEPS] + [RECORD_ACTIVITY]
+ACTIVITIES = [definition.activity for definition in steps_of(ORDER)] + [RECORD_ACTIVITY]
 
 Activity = Callable[[Any], Any]
 
 
-def run(**special: Activity) -> ReplayResult:
+def run(order: OnboardingOrder = ORDER, **special: Activity) -> ReplayResult:
     """Replay with every step passing, but those given by activity name."""
-    activities: dict[str, Activity] = {name: always(Outcome.PASSED) for name in ACTIVITIES}
+    names = [*(definition.activity for definition in STEPS), RECORD_ACTIVITY]
+    activities: dict[str, Activity] = {name: always(Outcome.PASSED) for name in names}
     activities |= special
     result = replay(
         HANDLE,
-        to_json(OnboardingStart(operation=begun(ORDER, START), order=ORDER, waits=WAITS)),
+        to_json(OnboardingStart(operation=begun(order, START), order=order, waits=WAITS)),
         activities,
     )
     assert result.error is None
@@ -88,18 +95,48 @@ def test_every_step_runs_once_in_the_order_of_the_design() -> None:
     assert set(outcomes(result.output).values()) == {"passed"}
 
 
-@pytest.mark.parametrize("definition", STEPS, ids=lambda d: d.name)
+def test_without_a_key_no_certificate_is_made_and_the_trust_follows_the_integration() -> None:
+    result = run(KEYLESS)
+    assert result.called == [
+        "onboard_preflight",
+        "onboard_application",
+        "onboard_service_principal",
+        "onboard_permissions",
+        "onboard_directory_role",
+        "onboard_integration",
+        "onboard_federated_credential",
+        "onboard_policies",
+        "onboard_first_scan",
+        "onboard_old_credential",
+        RECORD_ACTIVITY,
+    ]
+
+
+def test_every_step_is_in_one_of_the_two_orders() -> None:
+    assert {*steps_of(ORDER), *steps_of(KEYLESS)} == set(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("order", "definition"),
+    [
+        pytest.param(order, definition, id=f"{order.authentication}-{definition.name}")
+        for order in (ORDER, KEYLESS)
+        for definition in steps_of(order)
+    ],
+)
 @pytest.mark.parametrize("outcome", ["failed", "unknown"])
 def test_a_step_without_success_stops_the_rest_and_is_still_recorded(
-    definition: Any, outcome: str
+    order: OnboardingOrder, definition: StepDefinition, outcome: str
 ) -> None:
     bad = failed("code", "no", remediation="Mend it.")
     if outcome == "unknown":
         bad = StepResult(outcome=Outcome.UNKNOWN, message="no", code="code", remediation="Look.")
-    result = run(**{definition.activity: lambda call: to_json(bad)})
-    position = STEPS.index(definition)
-    assert result.called == [*ACTIVITIES[: position + 1], RECORD_ACTIVITY]
-    skipped = {each.name for each in STEPS[position + 1 :]}
+    result = run(order, **{definition.activity: lambda call: to_json(bad)})
+    steps = steps_of(order)
+    position = steps.index(definition)
+    taken = [each.activity for each in steps[: position + 1]]
+    assert result.called == [*taken, RECORD_ACTIVITY]
+    skipped = {each.name for each in steps[position + 1 :]}
     assert {n for n, o in outcomes(result.output).items() if o == "skipped"} == skipped
     refused = position == 0 and outcome == "failed"
     assert result.output["status"] == ("refused" if refused else "failed")

@@ -6,6 +6,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography import x509
 
@@ -14,7 +15,7 @@ from local.simulators.tenant import SimulatedTenant
 from local.stack import LocalStack
 from shared.certificates import make_bundle
 from shared.models import Rotation
-from shared.transitions import RotationState
+from shared.transitions import RotationState, TenantState
 from tests.driving import outcomes, step
 from tests.shared.azure import Azure
 from tests.shared.lives import SHORT, Life, die
@@ -107,6 +108,16 @@ async def test_a_rotation_replaces_the_certificate_everywhere(
     }
     assert step(operation, "overlap")["attempts"] == 2
     await assert_finished(life, tenant, old)
+
+
+async def test_a_rotation_says_nothing_about_how_the_tenant_was_onboarded(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await onboarded(life, tenant)
+    waiting = msgspec.structs.replace(await life.record(tenant), state=TenantState.WAITING)
+    await life.context.records.put(waiting)
+    assert (await life.rotate(tenant))["status"] == "succeeded"
+    assert (await life.record(tenant)).state is TenantState.WAITING
 
 
 async def test_both_certificates_are_registered_for_the_whole_overlap(

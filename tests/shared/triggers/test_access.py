@@ -142,44 +142,103 @@ def guarded(stack: LocalStack) -> Iterator[LocalStack]:
         yield running
 
 
+READS = {
+    "POST plan",
+    "GET tenants",
+    "GET tenants/{tenant}",
+    "GET tenants/{tenant}/report",
+    "GET operations/{id}",
+    "GET policies",
+    "GET report",
+    "GET audit",
+    "GET batches/{id}",
+    "GET events",
+    "GET partner-center/report",
+}
+"""What a Reader may do: all of it only looks. A consent link is not on it: it starts something."""
+
+
 def routes(stack: LocalStack) -> list[tuple[str, str, str]]:
-    """Name, method and path of every HTTP function that is not open by design."""
+    """What is told of it, method and path of every HTTP function that is not open by design."""
     found = []
     for function in stack.host.functions:
         if function.route is None:
             continue
-        if function.route.template.removeprefix("api/") in OPEN_ROUTES:
+        template = function.route.template.removeprefix("api/")
+        if template in OPEN_ROUTES:
             continue
-        path = "/" + function.route.template.replace("{", "").replace("}", "")
-        found += [(function.name, method, path) for method in function.route.methods]
+        path = f"/api/{template}".replace("{", "").replace("}", "")
+        found += [(f"{method} {template}", method, path) for method in function.route.methods]
     return found
 
 
+def answers(stack: LocalStack, given: Mapping[str, str]) -> dict[str, tuple[int, str]]:
+    """Status and code of every route that is not open, asked with these headers."""
+    told = {}
+    with httpx.Client(base_url=stack.host.url, headers=given) as client:
+        for name, method, path in routes(stack):
+            answer = client.request(method, path)
+            code = answer.json().get("code", "") if answer.content else ""
+            told[name] = (answer.status_code, code)
+    assert len(told) > 20
+    return told
+
+
+def everywhere(told: dict[str, tuple[int, str]], status: int, code: str) -> bool:
+    """Whether each route answered just this; what differs is printed."""
+    differs = {name: answer for name, answer in told.items() if answer != (status, code)}
+    print(differs)
+    return not differs
+
+
 def test_every_route_but_the_open_ones_asks_who_calls(guarded: LocalStack) -> None:
-    asked_for = routes(guarded)
-    assert len(asked_for) >= 5
-    with httpx.Client(base_url=guarded.host.url) as client:
-        for name, method, path in asked_for:
-            answer = client.request(method, path)
-            assert (name, answer.status_code) == (name, 401)
-            assert answer.json()["code"] == "not_signed_in"
+    assert everywhere(answers(guarded, {}), 401, "not_signed_in")
 
 
-READING_POSTS = {"plan_request"}
-"""Handlers of POST that change nothing."""
-
-
-def test_a_reader_is_refused_at_every_route_that_changes_something(guarded: LocalStack) -> None:
+def test_every_route_refuses_a_description_that_only_looks_like_the_platforms(
+    guarded: LocalStack,
+) -> None:
+    """Without the headers that the platform sets beside it, whatever it says."""
     home = guarded.settings["HOME_TENANT_ID"]
-    given = headers(principal("Reader", tenant=home))
-    with httpx.Client(base_url=guarded.host.url, headers=given) as client:
-        for name, method, path in routes(guarded):
-            if method == "GET" or name in READING_POSTS:
-                continue
-            answer = client.request(method, path)
-            assert (name, answer.status_code) == (name, 403)
-            assert answer.json()["code"] == "role_insufficient"
-        assert client.get("/api/tenants").status_code == 200
+    forged = {"X-MS-CLIENT-PRINCIPAL": principal("Operator", tenant=home)}
+    assert everywhere(answers(guarded, forged), 401, "principal_not_from_platform")
+
+
+def test_every_route_refuses_who_has_none_of_our_roles(guarded: LocalStack) -> None:
+    home = guarded.settings["HOME_TENANT_ID"]
+    given = headers(principal("User", "Administrator", tenant=home))
+    assert everywhere(answers(guarded, given), 403, "role_missing")
+
+
+def test_a_reader_may_look_and_is_refused_at_every_other_route(guarded: LocalStack) -> None:
+    home = guarded.settings["HOME_TENANT_ID"]
+    told = answers(guarded, headers(principal("Reader", tenant=home)))
+    assert set(told) >= READS
+    changing = {name: answer for name, answer in told.items() if name not in READS}
+    assert everywhere(changing, 403, "role_insufficient"), "not in READS, and open to a Reader"
+    assert [name for name in READS if told[name][0] in (401, 403)] == []
+
+
+def test_an_operator_is_refused_nowhere(guarded: LocalStack) -> None:
+    """The tenant does not exist, so nothing is started."""
+    home = guarded.settings["HOME_TENANT_ID"]
+    told = answers(guarded, headers(principal("Operator", tenant=home)))
+    assert [name for name, (status, _) in told.items() if status in (401, 403)] == []
+
+
+def test_no_route_believes_a_perfect_header_while_the_platform_is_not_in_front(
+    guarded: LocalStack,
+) -> None:
+    with LocalStack(auth=True, settings={"AUTHENTICATION": "entra"}) as bare:
+        home = bare.settings["HOME_TENANT_ID"]
+        told = answers(bare, headers(principal("Operator", tenant=home)))
+    assert everywhere(told, 401, "authentication_not_in_front")
+
+
+def test_with_keys_every_route_but_the_open_ones_asks_for_one(guarded: LocalStack) -> None:
+    with LocalStack(auth=True) as keyed:
+        told = answers(keyed, headers(principal("Operator", tenant=HOME)))
+    assert {status for status, _ in told.values()} == {401}
 
 
 def test_health_stays_open(guarded: LocalStack) -> None:
