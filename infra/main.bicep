@@ -310,6 +310,7 @@ output AZURE_TENANT_ID string = tenant().tenantId
 output FUNCTION_APP_NAME string = functionApp.outputs.name
 output FUNCTION_APP_URL string = 'https://${functionApp.outputs.hostName}'
 output KEY_VAULT_NAME string = vault.outputs.name
+output IDENTITY_PRINCIPAL_ID string = appIdentity.outputs.principalId
 output EVENT_TOPIC_NAME string = events.outputs.topicName
 output VAULT_EVENTS_NAME string = events.outputs.vaultEventsName
 output STORAGE_NAME string = storage.outputs.name

@@ -153,6 +153,8 @@ class LocalStack:
             sharepoint=urls["sharepoint"] + "/{name}",
             compliance="https://ps.compliance.protection.outlook.com",
             resource_manager=urls["resource-manager"],
+            # A vault is known by its port, as elsewhere by the name in its host.
+            vault="https://127.0.0.1:{name}",
             published=False,
         )
         path = self.folder / "cloud.json"

@@ -120,8 +120,8 @@ def answer(
             f"{service.code}_forbidden",
             f"could not {what}: {service.name} refuses us: {quoted(error)}",
             remediation=(
-                f"Assign our identity the role {service.role}, and if the message speaks of a"
-                " firewall or of public access, let the function app's network in."
+                f"Assign our identity the role {service.role} on {service.name}, and if the message"
+                " speaks of a firewall or of public access, let the function app's network in."
             ),
             request_id=request_id,
         )

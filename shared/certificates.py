@@ -72,8 +72,9 @@ class Bundle:
 def read_bundle(pem: str | bytes, *, now: datetime, proven: str | None = None) -> Bundle:
     """The key and certificate in ``pem``, if they may be used at ``now`` (aware).
 
-    ``proven``: the thumbprint of a certificate that has signed in already. If it is this one, the
-    numbers of its key are not tested once more, which takes a twentieth of a second.
+    ``proven``: the thumbprint of a certificate that an earlier step has tested, or that has signed
+    in already. If it is this one, the numbers of its key are not tested once more, which takes a
+    twentieth of a second.
 
     Raises:
         Unusable: ``is_path``, ``is_pfx``, ``is_der``, ``not_pem``, ``key_missing``,
@@ -121,9 +122,9 @@ def read_bundle(pem: str | bytes, *, now: datetime, proven: str | None = None) -
     return _bundle(key, leaf)
 
 
-def public_part(pem: str | bytes, *, now: datetime) -> bytes:
-    """The leaf certificate alone, DER: what Entra ID is given. Raises as `read_bundle`."""
-    return read_bundle(pem, now=now).certificate_der
+def public_part(pem: str | bytes, *, now: datetime, proven: str | None = None) -> bytes:
+    """The leaf certificate alone, DER: what Entra ID is given. Otherwise as `read_bundle`."""
+    return read_bundle(pem, now=now, proven=proven).certificate_der
 
 
 def make_bundle(subject: str, days: int, now: datetime) -> Bundle:
@@ -354,7 +355,10 @@ def _leaf(key: RSAPrivateKey, certificates: list[str], now: datetime) -> x509.Ce
             "the private key does not belong to the certificate",
             "Give the certificate together with the private key that it was made from.",
         )
-    return max(matching, key=lambda one: (one.not_valid_before_utc <= now, one.not_valid_after_utc))
+    leaf = max(matching, key=lambda one: (one.not_valid_before_utc <= now, one.not_valid_after_utc))
+    if leaf.public_key_algorithm_oid == x509.PublicKeyAlgorithmOID.RSASSA_PSS:
+        raise _not_rsa("RSA-PSS")  # another kind of key to Go, which the scanner is written in
+    return leaf
 
 
 def _bundle(key: RSAPrivateKey, leaf: x509.Certificate) -> Bundle:
@@ -401,7 +405,7 @@ def _unreadable(code: str, what: str) -> Unusable:
 def _not_rsa(kind: str) -> Unusable:
     return _unusable(
         "key_not_rsa",
-        f"the private key is not an RSA key ({kind}); Entra ID takes such a certificate, but"
+        f"the private key is not a plain RSA key ({kind}); Entra ID takes such a certificate, but"
         " signing in with it never works",
         f"Use an RSA key of at least {SHORTEST_KEY} bits.",
     )

@@ -11,7 +11,11 @@ endpoints; SharePoint admin hosts; Entra "managed identity as federated credenti
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+_VAULT_NAME = "[0-9A-Za-z-]{3,24}"
 
 
 class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -19,8 +23,9 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
 
     ``sharepoint`` holds ``{name}``, the first label of the tenant's initial domain, and is the
     SharePoint admin site, which is also the audience of its tokens, as ``resource_manager`` is of
-    Azure Resource Manager's. ``vault_resource`` is the
-    audience of Key Vault tokens, ``federation_audience`` that of a managed identity's assertion.
+    Azure Resource Manager's. ``vault`` holds ``{name}``, the name of a Key Vault;
+    ``vault_resource`` is the audience of Key Vault tokens, ``federation_audience`` that of a
+    managed identity's assertion.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     sharepoint: str
     compliance: str
     resource_manager: str = "https://management.azure.com"
+    vault: str = "https://{name}.vault.azure.net"
     vault_resource: str = "https://vault.azure.net"
     storage_resource: str = "https://storage.azure.com"
     events_resource: str = "https://eventgrid.azure.net"
@@ -40,6 +46,14 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     def sharepoint_of(self, initial_domain: str) -> str:
         """The SharePoint admin site of a tenant, as the scanner itself derives it."""
         return self.sharepoint.format(name=initial_domain.split(".", 1)[0])
+
+    def vault_url(self, vault: str) -> str | None:
+        """The address of a Key Vault, from its name or its address; None when it is neither, or of
+        another cloud. Our token goes to no other host."""
+        text = vault.strip().lower().rstrip("/")
+        url = self.vault.format(name=text) if re.fullmatch(_VAULT_NAME, text) else text
+        before, after = (re.escape(part) for part in self.vault.split("{name}"))
+        return url if re.fullmatch(f"{before}{_VAULT_NAME}{after}", url) else None
 
 
 CLOUDS: dict[str, Cloud] = {
@@ -63,6 +77,7 @@ CLOUDS: dict[str, Cloud] = {
             sharepoint="https://{name}-admin.sharepoint.us",
             compliance="https://ps.compliance.protection.office365.us",
             resource_manager="https://management.usgovcloudapi.net",
+            vault="https://{name}.vault.usgovcloudapi.net",
             vault_resource="https://vault.usgovcloudapi.net",
             federation_audience="api://AzureADTokenExchangeUSGov",
         ),
@@ -75,6 +90,7 @@ CLOUDS: dict[str, Cloud] = {
             sharepoint="https://{name}-admin.sharepoint-mil.us",
             compliance="https://l5.ps.compliance.protection.office365.us",
             resource_manager="https://management.usgovcloudapi.net",
+            vault="https://{name}.vault.usgovcloudapi.net",
             vault_resource="https://vault.usgovcloudapi.net",
             federation_audience="api://AzureADTokenExchangeUSGov",
         ),
@@ -87,6 +103,7 @@ CLOUDS: dict[str, Cloud] = {
             sharepoint="https://{name}-admin.sharepoint.cn",
             compliance="https://ps.compliance.protection.partner.outlook.cn",
             resource_manager="https://management.chinacloudapi.cn",
+            vault="https://{name}.vault.azure.cn",
             vault_resource="https://vault.azure.cn",
             federation_audience="api://AzureADTokenExchangeChina",
         ),

@@ -276,8 +276,8 @@ VaultName = Annotated[
 
 
 class CertificateChoice(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A certificate that is in Key Vault already: the vault (its name or its address; the one of
-    the settings, which is also what leaving it out means) and the certificate's name."""
+    """A certificate that is in Key Vault already: the vault (its name or its address; without it,
+    the one of the settings) and the certificate's name."""
 
     name: VaultName
     vault: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType = UNSET
@@ -330,9 +330,10 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A request with every choice made: what the orchestrator and each step are given.
 
     ``new_space`` is there when ``space`` is to be made, unless it exists by then.
-    ``certificate`` names one in the vault that is the administrator's own: it is used as it is, and
-    neither renewed nor removed by us. ``retires``: the application may hold a credential of ours of
-    the other ``authentication``, which goes once this one is proven.
+    ``certificate`` names one that is the administrator's own: it is used as it is, and neither
+    renewed nor removed by us; ``certificate_vault`` is the address of the vault that holds it, None
+    means ours. ``retires``: the application may hold a credential of ours of the other
+    ``authentication``, which goes once this one is proven.
     """
 
     operation_id: str
@@ -348,6 +349,7 @@ class OnboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     new_space: NewSpace | None = None
     authentication: ScannerAuthentication = ScannerAuthentication.CERTIFICATE
     certificate: str | None = None
+    certificate_vault: str | None = None
     retires: bool = False
     repair: RepairPolicy = RepairPolicy.REPORT
 
@@ -516,13 +518,15 @@ class ObjectKind(StrEnum):
     AZURE_ROLE = "azure-role"
     DIRECTORY_ROLE = "directory-role"
     PERMISSION = "permission"
+    DELEGATED_GRANT = "delegated-grant"  # made by others, and goes with the service principal
     SERVICE_PRINCIPAL = "service-principal"
     APPLICATION = "application"
     CERTIFICATE = "certificate"
 
 
 class Fate(StrEnum):
-    """What became of an object. Only `PRESENT` and `UNKNOWN` keep a tenant from being offboarded.
+    """What became of an object. Only `PRESENT` and `UNKNOWN` keep a tenant from being offboarded,
+    but for delegated grants, which are nothing without the service principal.
 
     `PRESENT`: it was there when last looked at. `REMOVED`: it was there, and was read back as gone.
     `ABSENT`: it was gone before. `KEPT`: it is not ours to remove.

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from shared.azure_transport import open_session
 from shared.certificates import read_bundle
 from shared.context import Context
 from shared.coverage.statement import credential_refused
-from shared.entra.identity import OurCredential, certificate_credential
+from shared.entra.identity import OurCredential, authority_options, certificate_credential
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import MARK_LABEL, CertificateReference, Finding, Severity, SubscriptionScope
 from shared.mondoo import azure_integrations
@@ -144,19 +145,23 @@ async def await_effect(
     """
     if not access.readable:
         return
-    pem = read_bundle(await context.vault.pem(certificate), now=context.now()).pem()
+    stored, proven = await context.vault.pem(certificate), certificate.thumbprint
+    pem = read_bundle(stored, now=context.now(), proven=proven).pem()
 
-    async def build() -> AsyncTokenCredential:
-        return certificate_credential(context.settings, tenant_id, app_id, pem)
+    async with open_session(context.settings) as session:
+        options = authority_options(context.settings, session)
 
-    what = f"application {app_id}, signing in to Azure Resource Manager"
-    credential = OurCredential(build, tenant_id=tenant_id, what=what)
-    azure = ResourceManager(context.settings, credential, tenant_id)
-    try:
-        seen = {each.id for each in await subscriptions(azure)}
-    finally:
-        await azure.aclose()
-        await credential.close()
+        async def build() -> AsyncTokenCredential:
+            return certificate_credential(tenant_id, app_id, pem, options)
+
+        what = f"application {app_id}, signing in to Azure Resource Manager"
+        credential = OurCredential(build, tenant_id=tenant_id, what=what)
+        azure = ResourceManager(context.settings, credential, tenant_id)
+        try:
+            seen = {each.id for each in await subscriptions(azure)}
+        finally:
+            await azure.aclose()
+            await credential.close()
     unseen = [each for each in access.readable if each.id not in seen]
     if unseen:
         raise NotYet(
@@ -220,7 +225,8 @@ async def write_integration(
         NotYet: no answer came; the next call looks before it tries again.
     """
     # Key first, whatever order the vault keeps them in.
-    pem = read_bundle(await context.vault.pem(certificate), now=context.now()).pem()
+    stored, proven = await context.vault.pem(certificate), certificate.thumbprint
+    pem = read_bundle(stored, now=context.now(), proven=proven).pem()
     labels = {
         MARK_LABEL[0]: MARK_LABEL[1],
         THUMBPRINT_LABEL: certificate.thumbprint,

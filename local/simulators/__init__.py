@@ -33,7 +33,7 @@ from local.simulators.resource_manager import ResourceManagerService
 from local.simulators.service import Service
 from local.simulators.sharepoint import SharePointService
 from local.simulators.tables import TablesService
-from local.simulators.vault import VaultService
+from local.simulators.vault import OtherVaultService, VaultService
 from local.simulators.weather import Weather
 from local.simulators.world import World
 
@@ -62,6 +62,7 @@ class Simulators:
         self.graph = GraphService(self)
         self.managed_identity = ManagedIdentityService(self)
         self.vault = VaultService(self)
+        self.other_vault = OtherVaultService(self)
         self.exchange = ExchangeService(self)
         self.sharepoint = SharePointService(self)
         self.resource_manager = ResourceManagerService(self)
@@ -75,6 +76,7 @@ class Simulators:
             self.graph,
             self.managed_identity,
             self.vault,
+            self.other_vault,
             self.exchange,
             self.sharepoint,
             self.resource_manager,

@@ -105,6 +105,7 @@ class SimulatedTenant:
         self.role_assignments: dict[str, RoleAssignment] = {}
         self.schedule_instances: list[ScheduleInstance] = []
         self.delegated_grants: list[DelegatedGrant] = []
+        self.trusted_authorities: dict[str, list[x509.Certificate]] = {}
         self.definition_ids: dict[str, str] = {}
         self.default_policy: dict[str, Any] = {}
         self.app_policies: dict[str, AppManagementPolicy] = {}
@@ -225,6 +226,11 @@ class SimulatedTenant:
             for assignment in tuple(self.role_assignments.values()):
                 if assignment.principal_id == item.id:
                     del self.role_assignments[assignment.id]
+            self.delegated_grants = [
+                grant
+                for grant in self.delegated_grants
+                if item.id not in (grant.client_id, grant.resource_id)
+            ]
 
     def deleted_items(self) -> list[Application | ServicePrincipal]:
         """What can still be restored."""
@@ -496,12 +502,14 @@ class SimulatedTenant:
         *,
         max_lifetime: str | None = None,
         trusted_authority: bool = False,
+        authorities: Sequence[x509.Certificate] = (),
         created_after: str = "2015-01-01T00:00:00Z",
         app: Application | None = None,
     ) -> dict[str, Any]:
         """An app management policy on key credentials: the tenant's default, or one app's own.
 
-        `max_lifetime` is an ISO 8601 duration such as `P90D`. Returns the policy entity.
+        `max_lifetime` is an ISO 8601 duration such as `P90D`; with `trusted_authority` only
+        certificates that one of `authorities` issued are allowed. Returns the policy entity.
         """
         restrictions: list[dict[str, Any]] = []
         if max_lifetime is not None:
@@ -515,13 +523,15 @@ class SimulatedTenant:
                 }
             )
         if trusted_authority:
+            configuration = new_id()
+            self.trusted_authorities[configuration] = list(authorities)
             restrictions.append(
                 {
                     "restrictionType": "trustedCertificateAuthority",
                     "state": "enabled",
                     "maxLifetime": None,
                     "restrictForAppsCreatedAfterDateTime": created_after,
-                    "certificateBasedApplicationConfigurationIds": [new_id()],
+                    "certificateBasedApplicationConfigurationIds": [configuration],
                 }
             )
         rules = {"passwordCredentials": [], "keyCredentials": restrictions}

@@ -9,18 +9,25 @@ Switches for tests: `issuance_delay` and `deletion_delay` (seconds on the simula
 the client id of the Azure CLI, for whichever developer uses it). The secret
 `mondoo-service-account` is there from the start, with the account of the Mondoo simulator.
 
-Left out: keys as objects of their own, backup and restore, issuers and contacts, renewal by
-lifetime action. A certificate in the making cannot be read before its first version is there.
+A vault may have certificate authorities as issuers (`add_issuer`). What administrators do in the
+portal has short ways: `put_certificate`, `generate_certificate`. Their own vault is a second one
+(`OtherVaultService`), into which nobody was let yet.
+
+Left out: keys as objects of their own, backup and restore, calls that manage issuers and contacts,
+renewal by lifetime action. A certificate in the making cannot be read before its first version is
+there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiohttp import web
 
+from local.simulators import vault_certificates
 from local.simulators.entra import AZURE_CLI, TokenRejected, bearer
 from local.simulators.faults import Fault
 from local.simulators.service import CallDescription, Service, request_id_of
@@ -33,7 +40,14 @@ from local.simulators.vault_errors import (
     unauthorized,
 )
 from local.simulators.vault_issuing import CertificateCalls, Issuing
-from local.simulators.vault_objects import Certificate, Secret, SecretVersion, Shelf
+from local.simulators.vault_objects import (
+    Certificate,
+    CertificateVersion,
+    Secret,
+    SecretVersion,
+    Shelf,
+)
+from local.simulators.vault_policies import PEM, Policy
 from local.simulators.vault_secrets import SecretCalls
 
 if TYPE_CHECKING:
@@ -50,12 +64,14 @@ ORGANIZATION_ACCOUNT_SECRET = "mondoo-organization-account"
 SECRETS_OFFICER: Final = "Key Vault Secrets Officer"
 SECRETS_USER: Final = "Key Vault Secrets User"
 CERTIFICATES_OFFICER: Final = "Key Vault Certificates Officer"
+CERTIFICATE_USER: Final = "Key Vault Certificate User"
 READER: Final = "Key Vault Reader"
 
 _ACTIONS: Final = {
     SECRETS_OFFICER: frozenset({"secrets/read", "secrets/value", "secrets/write"}),
     SECRETS_USER: frozenset({"secrets/read", "secrets/value"}),
     CERTIFICATES_OFFICER: frozenset({"certificates/read", "certificates/write"}),
+    CERTIFICATE_USER: frozenset({"certificates/read", "secrets/read", "secrets/value"}),
     READER: frozenset({"secrets/read", "certificates/read"}),
 }
 _AZURE_ACTIONS: Final = {
@@ -68,14 +84,14 @@ _AZURE_ACTIONS: Final = {
 
 
 class VaultService(Service):
-    """The one vault of the simulated subscription."""
+    """The vault of our own deployment."""
 
     name: ClassVar[str] = "vault"
 
     def __init__(self, simulators: Simulators) -> None:
         super().__init__(simulators)
         self._contents = Contents(simulators.clock, lambda: self.url)
-        issuing = Issuing(self._contents)
+        self._issuing = issuing = Issuing(self._contents)
         self._certificate_calls = CertificateCalls(self._contents, issuing)
         self._secret_calls = SecretCalls(self._contents, issuing)
         self.roles_of: dict[str, set[str]] = {
@@ -124,6 +140,40 @@ class VaultService(Service):
     def put_secret(self, name: str, value: str, content_type: str | None = None) -> SecretVersion:
         """A new version of a secret, without a call: for seeding."""
         return self._secret_calls.put(name, value, content_type)
+
+    def draw_keys_from(self, keys: Sequence[vault_certificates.Key]) -> None:
+        """Hand out these RSA 2048 keys in turn instead of making one for each certificate, which
+        takes longer than all the rest. For tests that look at many certificates, never at keys."""
+        turn = cycle(keys)
+
+        def draw(policy: Policy) -> vault_certificates.Key:
+            plain = policy.key_type == "RSA" and policy.size == 2048
+            return next(turn) if plain else vault_certificates.new_key(policy)
+
+        self._contents.make_key = draw
+
+    def put_certificate(self, name: str, pem: str) -> CertificateVersion:
+        """A new version of a certificate that an administrator imports."""
+        material = vault_certificates.read_upload(pem, PEM, None)
+        policy = vault_certificates.policy_of_upload(material, PEM)
+        _, version = self._issuing.import_version(name, material, policy, enabled=True, tags={})
+        return version
+
+    def add_issuer(self, name: str) -> vault_certificates.IssuingAuthority:
+        """A certificate authority that may be asked for certificates from now on."""
+        authority = vault_certificates.new_authority(name, self.simulators.clock.now())
+        self._contents.issuers[name] = authority
+        return authority
+
+    def generate_certificate(self, name: str, issuer: str) -> CertificateVersion:
+        """A new version of a certificate that an administrator has an issuer make, at once."""
+        policy = Policy(issuer=issuer, subject=f"CN={name}", content_type=PEM)
+        key = self._contents.make_key(policy)
+        pending = self._issuing.start(name, policy, key, enabled=True, tags={})
+        pending.ready_at = self.simulators.clock.now()
+        version = self._issuing.settled(name).newest
+        assert version is not None  # it is ready
+        return version
 
     def secret_values(self) -> list[str]:
         """Every value that the vault would hand out: what must be found nowhere else."""
@@ -218,6 +268,17 @@ class VaultService(Service):
             if self.secrets.find(name) is None:
                 credential = json.dumps(mondoo.service_account_json(account))
                 self.put_secret(name, credential, "application/json")
+
+
+class OtherVaultService(VaultService):
+    """The administrators' own vault: nothing of ours is there, and our identity has no role."""
+
+    name: ClassVar[str] = "other-vault"
+
+    def __init__(self, simulators: Simulators) -> None:
+        super().__init__(simulators)
+        self.roles_of.clear()
+        self._seeded = True
 
 
 def _check_version(request: web.Request) -> None:

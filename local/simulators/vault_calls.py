@@ -15,6 +15,7 @@ from aiohttp import web
 
 from local.simulators.clock import Clock
 from local.simulators.service import body_of
+from local.simulators.vault_certificates import IssuingAuthority, Key, new_key
 from local.simulators.vault_errors import bad_parameter, invalid_property
 from local.simulators.vault_objects import (
     RETENTION_DAYS,
@@ -24,6 +25,7 @@ from local.simulators.vault_objects import (
     checked_name,
     seconds,
 )
+from local.simulators.vault_policies import Policy
 
 MAX_PAGE: Final = 25
 MAX_TAGS: Final = 15
@@ -52,6 +54,8 @@ class Contents:
         self.secrets: Shelf[Secret] = Shelf("secret", clock)
         self.certificates: Shelf[Certificate] = Shelf("certificate", clock)
         self.issuance_delay = 0.0
+        self.issuers: dict[str, IssuingAuthority] = {}
+        self.make_key: Callable[[Policy], Key] = new_key
         self._origin = origin
 
     @property

@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
 
 from local.simulators.vault_errors import VaultError, bad_parameter
 from local.simulators.vault_policies import KEY_SIZES, PEM, PKCS12, Policy
@@ -62,6 +63,34 @@ class KeyAndChain:
     chain: tuple[x509.Certificate, ...]
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class IssuingAuthority:
+    """A certificate authority that a vault has as an issuer."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+
+def new_authority(common_name: str, now: datetime) -> IssuingAuthority:
+    """A root that signs leaves itself; valid for ten years."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return IssuingAuthority(key, certificate)
+
+
 def new_key(policy: Policy) -> Key:
     """A key as the policy wants it. Takes up to seconds for RSA 4096: run it off the loop."""
     if policy.curve is not None:
@@ -69,15 +98,21 @@ def new_key(policy: Policy) -> Key:
     return rsa.generate_private_key(public_exponent=65537, key_size=policy.size)
 
 
-def self_signed(key: Key, policy: Policy, now: datetime) -> KeyAndChain:
-    """The certificate that Key Vault signs with the key itself (issuer `Self`)."""
+def signed(
+    key: Key, policy: Policy, now: datetime, authority: IssuingAuthority | None = None
+) -> KeyAndChain:
+    """The certificate that Key Vault signs with the key itself (issuer `Self`), or that an issuer's
+    authority signs; then the authority's own comes with it."""
     name = x509.Name.from_rfc4514_string(policy.subject)
     public = key.public_key()
     identifier = x509.SubjectKeyIdentifier.from_public_key(public)
+    signer = identifier
+    if authority is not None:
+        signer = x509.SubjectKeyIdentifier.from_public_key(authority.key.public_key())
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(name if authority is None else authority.certificate.subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
@@ -85,7 +120,7 @@ def self_signed(key: Key, policy: Policy, now: datetime) -> KeyAndChain:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(signer),
             critical=False,
         )
     )
@@ -101,8 +136,9 @@ def self_signed(key: Key, policy: Policy, now: datetime) -> KeyAndChain:
     if policy.dns_names:
         names = [x509.DNSName(entry) for entry in policy.dns_names]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    certificate = builder.sign(key, hashes.SHA256())
-    return KeyAndChain(key, certificate, (certificate,))
+    certificate = builder.sign(key if authority is None else authority.key, hashes.SHA256())
+    chain = (certificate,) if authority is None else (certificate, authority.certificate)
+    return KeyAndChain(key, certificate, chain)
 
 
 def signing_request(key: Key, policy: Policy) -> bytes:

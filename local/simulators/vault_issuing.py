@@ -84,7 +84,7 @@ class Issuing:
             key=key,
             request=vault_certificates.signing_request(key, policy),
             request_id=uuid4().hex,
-            ready_at=ready if policy.issuer == "Self" else None,
+            ready_at=None if policy.issuer == "Unknown" else ready,
             enabled=enabled,
             tags=tags,
         )
@@ -125,9 +125,9 @@ class Issuing:
             and not pending.completed
             and not pending.cancelled
         ):
-            self.finish(
-                certificate, vault_certificates.self_signed(pending.key, pending.policy, now)
-            )
+            authority = self._contents.issuers.get(pending.policy.issuer)
+            material = vault_certificates.signed(pending.key, pending.policy, now, authority)
+            self.finish(certificate, material)
         return certificate
 
     def completed(self, name: str) -> Certificate | None:
@@ -211,17 +211,17 @@ class CertificateCalls:
         self._issuing.check_name(name)
         existing = self._contents.certificates.find(name)
         if existing is None:
-            policy = new_policy(body.get("policy"))
+            policy = new_policy(body.get("policy"), self._contents.issuers)
         elif body.get("policy") is None:
             policy = existing.policy
         else:
-            policy = changed_policy(existing.policy, body["policy"])
+            policy = changed_policy(existing.policy, body["policy"], self._contents.issuers)
         enabled, tags = enabled_in(body), tags_in(body)
         kept = existing.newest if existing is not None and policy.reuse_key else None
         key = (
             kept.material.key
             if kept is not None
-            else await asyncio.to_thread(vault_certificates.new_key, policy)
+            else await asyncio.to_thread(self._contents.make_key, policy)
         )
         self._issuing.check_name(name)  # making the key took a while
         pending = self._issuing.start(name, policy, key, enabled=enabled, tags=tags)
@@ -256,7 +256,9 @@ class CertificateCalls:
         version = chosen(certificate, version_in(request), "certificate")
         enabled, tags = enabled_in(body, version.enabled), tags_in(body)
         if body.get("policy") is not None:
-            certificate.policy = changed_policy(certificate.policy, body["policy"])
+            certificate.policy = changed_policy(
+                certificate.policy, body["policy"], self._contents.issuers
+            )
             certificate.policy_updated = self._contents.now()
         if body.get("tags") is not None:
             version.tags = tags
@@ -288,7 +290,9 @@ class CertificateCalls:
 
     async def _update_policy(self, request: web.Request) -> object:
         certificate = self._contents.certificates.get(name_in(request))
-        certificate.policy = changed_policy(certificate.policy, json_in(request))
+        certificate.policy = changed_policy(
+            certificate.policy, json_in(request), self._contents.issuers
+        )
         certificate.policy_updated = self._contents.now()
         return self._policy(certificate)
 

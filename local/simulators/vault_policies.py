@@ -11,7 +11,7 @@ Source: Key Vault REST reference, "Create Certificate" and "About Key Vault cert
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,10 @@ _SERVER_AND_CLIENT = ("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2")
 _MEMBERS = frozenset(
     {"id", "key_props", "secret_props", "x509_props", "lifetime_actions", "issuer", "attributes"}
 )
+
+
+OWN_ISSUERS = ("Self", "Unknown")
+"""Issuers that every vault has: itself, and nobody that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ class Policy:
         }
 
 
-def new_policy(body: object) -> Policy:
-    """The policy of a certificate to be made.
+def new_policy(body: object, issuers: Collection[str] = ()) -> Policy:
+    """The policy of a certificate to be made. ``issuers`` are the authorities of the vault.
 
     Raises:
         VaultError: 400 BadParameter, naming the member that is missing or wrong.
@@ -100,15 +104,15 @@ def new_policy(body: object) -> Policy:
     issuer = _object(document.get("issuer"), "policy.issuer").get("name")
     if not isinstance(issuer, str) or not issuer:
         raise invalid_property("policy.issuer.name")
-    if issuer not in ("Self", "Unknown"):
+    if issuer not in (*OWN_ISSUERS, *issuers):
         raise bad_parameter(f"Issuer {issuer} was not found in this key vault.")
     properties = _object(document.get("x509_props"), "policy.x509_props")
     if not properties.get("subject") and not properties.get("sans"):
         raise invalid_property("policy.x509_props.subject")
-    return changed_policy(Policy(issuer=issuer, subject=""), document)
+    return changed_policy(Policy(issuer=issuer, subject=""), document, issuers)
 
 
-def changed_policy(policy: Policy, body: object) -> Policy:
+def changed_policy(policy: Policy, body: object, issuers: Collection[str] = ()) -> Policy:
     """`policy` with the members that `body` gives; others stay.
 
     Raises:
@@ -120,7 +124,7 @@ def changed_policy(policy: Policy, body: object) -> Policy:
         raise invalid_property(f"policy.{min(unknown)}")
     if document.get("issuer") is not None:
         name = _object(document["issuer"], "policy.issuer").get("name")
-        if name not in ("Self", "Unknown"):
+        if name not in (*OWN_ISSUERS, *issuers):
             raise invalid_property("policy.issuer.name")
         policy = replace(policy, issuer=name)
     if document.get("key_props") is not None:

@@ -101,7 +101,9 @@ def _all(
         )
         return
     yield from _of_application(observation, record, manifest, now, limits)
-    yield from credentials.vault(record.certificate, observation.certificate)
+    yield from credentials.vault(
+        record.certificate, observation.certificate, own=observation.own_certificate
+    )
     yield from integration.integration(
         observation.integration, record, now=now, overdue=limits.scan_overdue
     )

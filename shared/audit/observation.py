@@ -17,20 +17,21 @@ from shared.manifest import Manifest
 from shared.models import Federation, TenantRecord
 from shared.mondoo import integrations
 from shared.mondoo.integrations import Integration
-from shared.vault.certificates import StoredCertificate
+from shared.vault.certificates import StoredCertificate, is_own
 
 
 @dataclass(frozen=True)
 class Observation:
     """What was seen. ``certificate`` is what the vault holds under the recorded name; it and
     ``integration`` are None where the record names none, or where there is none any more; likewise
-    ``azure``, the integration for subscriptions. ``federation``: whose tokens a keyless integration
-    signs in with."""
+    ``azure``, the integration for subscriptions. ``own_certificate``: it is the administrator's
+    own. ``federation``: whose tokens a keyless integration signs in with."""
 
     inventory: Inventory
     certificate: StoredCertificate | None
     integration: Integration | None
     federation: Federation | None = None
+    own_certificate: bool = False
     azure: Integration | None = None
 
 
@@ -58,7 +59,9 @@ async def observe(context: Context, record: TenantRecord, manifest: Manifest) ->
     federation = None
     if integration is not None:
         federation = integration.federation(context.settings.cloud.federation_audience)
-    return Observation(inventory, certificate, integration, federation, azure)
+    return Observation(
+        inventory, certificate, integration, federation, _own(context, record), azure
+    )
 
 
 async def _inventory(context: Context, record: TenantRecord, manifest: Manifest) -> Inventory:
@@ -71,7 +74,13 @@ async def _inventory(context: Context, record: TenantRecord, manifest: Manifest)
 async def _certificate(context: Context, record: TenantRecord) -> StoredCertificate | None:
     if record.certificate is None:
         return None
-    return await context.vault.read(record.certificate.name)
+    return await context.vault.at(record.certificate.vault).read(record.certificate.name)
+
+
+def _own(context: Context, record: TenantRecord) -> bool:
+    name = record.application_name or context.settings.application_name
+    used = record.certificate
+    return used is not None and is_own(used, context.vault.url, name, record.tenant_id)
 
 
 async def _integration(context: Context, mrn: str | None) -> Integration | None:

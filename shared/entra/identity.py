@@ -29,7 +29,6 @@ from shared.azure_transport import open_session
 from shared.config import IdentityKind, Settings
 from shared.entra.sign_in_errors import RELOADS_CERTIFICATE, classify, codes_of
 from shared.errors import Refused, Unusable
-from shared.tls import connection_verify
 
 if TYPE_CHECKING:
     import aiohttp
@@ -153,25 +152,19 @@ class Identity:
                     tenant_id=tenant_id,
                 )
             return certificate_credential(
-                self._settings,
                 tenant_id,
                 self._settings.onboarding_client_id or "",
                 await self._certificate(),
-                options=self._authority_options(),
+                self._authority_options(),
             )
 
         return build
 
     def _authority_options(self) -> dict[str, Any]:
         """As `authority_options`, over the shared session."""
-        # Comes with azure-identity; a start that signs in nowhere shall not pay for it.
-        from azure.core.pipeline.transport import AioHttpTransport
-
         if self._session is None:
             self._session = open_session(self._settings)
-        # Trust is the session's; a path here would be read again for every token.
-        options = authority_options(self._settings) | {"connection_verify": True}
-        return options | {"transport": AioHttpTransport(session=self._session, session_owner=False)}
+        return authority_options(self._settings, self._session)
 
 
 Build = Callable[[], "Awaitable[AsyncTokenCredential]"]
@@ -308,29 +301,33 @@ class _FederatedCredential:
         self._assertion = (await self._managed_identity.get_token_info(self._scope)).token
 
 
-def authority_options(settings: Settings) -> dict[str, Any]:
-    """What every azure-identity credential that signs in at the cloud's login host is given."""
+def authority_options(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Any]:
+    """What every azure-identity credential that signs in at the cloud's login host is given.
+
+    It goes over ``session``, whose trust counts, and leaves it open.
+    """
+    # Comes with azure-identity; a start that signs in nowhere shall not pay for it.
+    from azure.core.pipeline.transport import AioHttpTransport
+
     return {
         "authority": settings.cloud.login,
         # A cloud that Microsoft does not list cannot be looked up at Microsoft.
         "disable_instance_discovery": not settings.cloud.published,
-        "connection_verify": connection_verify(settings),
+        "transport": AioHttpTransport(session=session, session_owner=False),
         **_RETRIES,
     }
 
 
 def certificate_credential(
-    settings: Settings,
     tenant_id: str,
     client_id: str,
     pem: str,
-    *,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any],
 ) -> AsyncTokenCredential:
     """A fresh credential (no cached token) of an application with a certificate.
 
     The assertion carries the leaf's thumbprint only, no chain (msal-dotnet#3909). ``options`` are
-    those of `authority_options` unless given.
+    those of `authority_options`.
 
     Raises:
         Unusable: ``certificate_unusable``; without the cause, which might show key material.
@@ -343,7 +340,7 @@ def certificate_credential(
             client_id,
             certificate_data=pem.encode(),
             send_certificate_chain=False,
-            **(authority_options(settings) if options is None else options),
+            **options,
         )
     except (ValueError, TypeError):
         raise Unusable(

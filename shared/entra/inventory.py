@@ -117,6 +117,16 @@ class DelegatedGrant:
     scope: str
     user_id: str | None
 
+    @classmethod
+    def from_graph(cls, entity: Mapping[str, Any]) -> DelegatedGrant:
+        """From Graph's JSON."""
+        return cls(
+            str(entity["id"]),
+            str(entity.get("resourceId") or "").lower(),
+            str(entity.get("scope") or "").strip(),
+            entity.get("principalId"),
+        )
+
 
 @dataclass(frozen=True)
 class ScheduledRole:
@@ -488,15 +498,7 @@ class _Reading:
                 _owner("principal", each) for each in await self._items("principal-owners")
             ),
             grants=grants,
-            delegated=tuple(
-                DelegatedGrant(
-                    str(each["id"]),
-                    str(each.get("resourceId") or "").lower(),
-                    str(each.get("scope") or "").strip(),
-                    each.get("principalId"),
-                )
-                for each in delegated
-            ),
+            delegated=tuple(DelegatedGrant.from_graph(each) for each in delegated),
             roles=tuple(assignment_from_graph(each) for each in await self._items("roles")),
             eligible=tuple(_scheduled(each) for each in eligible),
             timed=tuple(_scheduled(each) for each in timed),

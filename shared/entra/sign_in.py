@@ -23,9 +23,10 @@ from typing import Any
 import httpx
 import msgspec
 
+from shared.azure_transport import open_session
 from shared.config import Settings
 from shared.entra.graph import API_VERSION, no_answer, roles_of, seconds
-from shared.entra.identity import certificate_credential
+from shared.entra.identity import authority_options, certificate_credential
 from shared.entra.sign_in_errors import classify
 from shared.errors import NotYet, OnboardingError, Refused
 from shared.manifest import ServiceName
@@ -88,10 +89,11 @@ async def prove(
             tenant_id=tenant_id,
         )
     reads = _reads(settings, http, tenant_id, initial_domain)
-    credential: Any = certificate_credential(settings, tenant_id, app_id, pem)
     results: list[ProbeResult] = []
     failures: list[OnboardingError] = []
-    try:
+    async with open_session(settings) as session:
+        options = authority_options(settings, session)
+        credential: Any = certificate_credential(tenant_id, app_id, pem, options)
         for probe in probes:
             try:
                 results.append(
@@ -99,8 +101,6 @@ async def prove(
                 )
             except OnboardingError as error:
                 failures.append(error)
-    finally:
-        await credential.close()
     if failures:
         raise _worst(failures)
     return results

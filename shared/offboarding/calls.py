@@ -10,15 +10,17 @@ from shared.models import Finding, Operation, ReceiptEntry, WaitPolicy
 class OffboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Which tenant, and what we know of it from our own record.
 
-    ``purge``: delete for good where that is allowed. ``certificate`` is the name in the vault. Ids
-    are None where the tenant was never onboarded so far; ``space`` is None when there is none to
-    look in. ``azure``: Reader may have been assigned by us, on ``reader_scopes``; None if not told.
+    ``purge``: delete for good where that is allowed. ``certificate`` is the name in our vault,
+    ``own_certificate`` that of the administrator's, where one is in use. Ids are None where the
+    tenant was never onboarded so far; ``space`` is None when there is none to look in. ``azure``:
+    Reader may have been assigned by us, on ``reader_scopes``; None if not told.
     """
 
     operation_id: str
     tenant_id: str
     application_name: str
     certificate: str
+    own_certificate: str | None = None
     purge: bool = False
     space: str | None = None
     app_id: str | None = None

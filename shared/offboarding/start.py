@@ -10,7 +10,7 @@ from shared.instances import DurableClient, newest_operation, start_operation
 from shared.models import ObjectKind, TenantRecord, operation_id
 from shared.offboarding.calls import OffboardingOrder, OffboardingStart
 from shared.offboarding.orchestrator import OFFBOARD, begun
-from shared.vault.certificates import certificate_name
+from shared.vault.certificates import certificate_name, is_own
 
 
 async def start_offboarding(
@@ -58,9 +58,11 @@ def order_for(
     )
     if record is None:
         return order
+    used = record.certificate
+    own = used if used and is_own(used, settings.key_vault_url, name, tenant_id) else None
     return msgspec.structs.replace(
         order,
-        certificate=record.certificate.name if record.certificate else order.certificate,
+        own_certificate=own.name if own is not None else None,
         app_id=record.app_id,
         application_object_id=record.application_object_id
         or _receipted(record, ObjectKind.APPLICATION),

@@ -27,8 +27,8 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     """The order that a request amounts to. What needs no service to be asked is checked first.
 
     Raises:
-        InvalidRequest: no such manifest, no space in request and settings, not a tenant's name,
-            fields that exclude each other.
+        InvalidRequest: no such manifest, no space in request and settings, not a tenant's name, not
+            a Key Vault of this cloud, fields that exclude each other.
         NotFound: there is no such tenant.
         NotYet: the sign-in service or our records cannot be reached, or Mondoo, when a space is to
             be found.
@@ -37,6 +37,8 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     settings = context.settings
     manifest = settings.manifest if request.manifest is UNSET else request.manifest
     load_manifest(manifest)
+    own = None if request.certificate is UNSET else request.certificate
+    own_vault = None if own is None else _vault(settings, own)
     new_space = _new_space(request)
     space = None if new_space is not None else _space(settings, request)
     tenant_id = await resolve_tenant(settings, context.http, request.tenant)
@@ -63,7 +65,8 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
         authentication=authentication,
-        certificate=(None if request.certificate is UNSET else _own(settings, request.certificate)),
+        certificate=None if own is None else own.name,
+        certificate_vault=own_vault,
         retires=record is not None and _retires(record, authentication),
         repair=settings.audit_policy if request.repair is UNSET else request.repair,
     )
@@ -170,18 +173,21 @@ def _policies(settings: Settings, request: OnboardingRequest) -> list[str]:
     return list(settings.mondoo_policies) if request.policy_search is UNSET else []
 
 
-def _own(settings: Settings, chosen: CertificateChoice) -> str:
-    """The name of the administrator's own certificate, which must be in our vault."""
-    ours = settings.key_vault_url.lower()
-    names = {ours, ours.removeprefix("https://").partition(".")[0]}
-    if chosen.vault is not UNSET and chosen.vault.lower().rstrip("/") not in names:
+def _vault(settings: Settings, chosen: CertificateChoice) -> str | None:
+    """The address of the vault that holds an own certificate; None for ours."""
+    if chosen.vault is UNSET:
+        return None
+    ours, text = settings.key_vault_url.lower(), chosen.vault.strip().lower().rstrip("/")
+    url = ours if text == ours else settings.cloud.vault_url(text)
+    if url is None:
         raise InvalidRequest(
-            "vault_not_ours",
-            "the certificate is in another vault than the one that KEY_VAULT_URL names",
-            remediation=f"Import the certificate into {settings.key_vault_url}.",
+            "vault_unknown",
+            "certificate.vault is neither a name nor an address of a Key Vault in the cloud"
+            f" {settings.cloud.name}",
+            remediation=f"Send the vault's name, or {settings.cloud.vault.format(name='<name>')}.",
             field="certificate.vault",
         )
-    return chosen.name
+    return None if url == ours else url
 
 
 def _space(settings: Settings, request: OnboardingRequest) -> str:

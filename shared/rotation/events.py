@@ -4,7 +4,10 @@ An event is a hint and nothing more: what is true is read from our own record an
 repeated, late or forged one does no harm. An event about a version that we made ourselves, or about
 an old one, is absorbed. What events miss, the daily look finds.
 
-Source: Azure Key Vault, "event schema for Event Grid" (ObjectName, Version).
+Several tenants may use one certificate of the administrator's, and certificates of one name may be
+in several vaults.
+
+Source: Azure Key Vault, "event schema for Event Grid" (Id, ObjectName, Version).
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ class CertificateEvent(Struct, frozen=True):
 
     ObjectName: str
     Version: str
+    Id: str | None = None
 
 
 def read_event(data: Mapping[str, Any]) -> CertificateEvent:
@@ -52,12 +56,13 @@ def read_event(data: Mapping[str, Any]) -> CertificateEvent:
         ) from error
 
 
-async def tenant_to_rotate(context: Context, kind: str, event: CertificateEvent) -> str | None:
-    """The tenant whose certificate the event wants rotated; None when nothing is to be done."""
-    record = await _record(context, event.ObjectName)
-    if record is None or not can_rotate(record):
-        return None
-    return record.tenant_id if _news(record, kind, event.Version) else None
+async def tenants_to_rotate(context: Context, kind: str, event: CertificateEvent) -> list[str]:
+    """The tenants whose certificate the event wants rotated."""
+    return [
+        record.tenant_id
+        for record in await _records(context, event)
+        if can_rotate(record) and _news(record, kind, event.Version)
+    ]
 
 
 def _news(record: TenantRecord, kind: str, version: str) -> bool:
@@ -72,22 +77,26 @@ def _news(record: TenantRecord, kind: str, version: str) -> bool:
     return kind == NEW_VERSION and version not in {each.version for each in known if each}
 
 
-async def _record(context: Context, name: str) -> TenantRecord | None:
-    """The tenant with a certificate of this name. Ours end in the tenant's id; others are looked
-    for in all records."""
-    match = _TENANT.search(name.lower())
+async def _records(context: Context, event: CertificateEvent) -> list[TenantRecord]:
+    """The tenants with this certificate. Ours end in the tenant's id; others are looked for in all
+    records."""
+    match = _TENANT.search(event.ObjectName.lower())
     if match is not None:
         known = await context.records.get(match[0])
-        if known is not None and _holds(known, name):
-            return known
+        if known is not None and _holds(known, event):
+            return [known]
+    found: list[TenantRecord] = []
     after: str | None = None
     while True:
         records, after = await context.records.page(after=after, limit=PAGE)
-        found = next((record for record in records if _holds(record, name)), None)
-        if found is not None or after is None:
+        found += [record for record in records if _holds(record, event)]
+        if after is None:
             return found
 
 
-def _holds(record: TenantRecord, name: str) -> bool:
+def _holds(record: TenantRecord, event: CertificateEvent) -> bool:
     # Key Vault ignores case in names.
-    return record.certificate is not None and record.certificate.name.lower() == name.lower()
+    held, name = record.certificate, event.ObjectName.lower()
+    if held is None or held.name.lower() != name:
+        return False
+    return event.Id is None or event.Id.lower().startswith(f"{held.vault.lower()}/")

@@ -13,7 +13,7 @@ from shared.models import (
 )
 from shared.rotation.due import can_rotate
 from shared.rotation.orchestrator import ROTATE, RotationStart, begun
-from shared.vault.certificates import certificate_name
+from shared.vault.certificates import is_own
 
 
 async def start_rotation(context: Context, client: DurableClient, tenant_id: str) -> str:
@@ -66,7 +66,8 @@ def order_for(context: Context, record: TenantRecord) -> OnboardingOrder:
             tenant_id=record.tenant_id,
         )
     name = record.application_name or settings.application_name
-    used = record.certificate.name if record.certificate is not None else None
+    used, ours = record.certificate, settings.key_vault_url
+    own = used if used is not None and is_own(used, ours, name, record.tenant_id) else None
     return OnboardingOrder(
         operation_id=operation_id(record.tenant_id, context.now()),
         tenant_id=record.tenant_id,
@@ -75,5 +76,6 @@ def order_for(context: Context, record: TenantRecord) -> OnboardingOrder:
         application_name=name,
         policies=list(settings.mondoo_policies),
         adopt=record.app_id,
-        certificate=None if used == certificate_name(name, record.tenant_id) else used,
+        certificate=None if own is None else own.name,
+        certificate_vault=None if own is None else own.vault,
     )

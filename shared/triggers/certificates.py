@@ -22,7 +22,7 @@ from shared.models import CertificateReference
 from shared.triggers.access import Gate
 from shared.triggers.bodies import LARGEST_BODY
 from shared.triggers.problems import answering, json_response
-from shared.vault.certificates import certificate_name
+from shared.vault.certificates import certificate_name, is_own
 
 
 class Stored(Struct, rename="camel"):
@@ -55,16 +55,17 @@ def certificate_functions(context: Context) -> df.Blueprint:
         tenant_id = await resolve_tenant(context.settings, context.http, req.route_params["tenant"])
         record = await context.records.get(tenant_id)
         known = record.application_name if record is not None else None
-        name = certificate_name(known or context.settings.application_name, tenant_id)
+        known = known or context.settings.application_name
         used = record.certificate if record is not None else None
-        if used is not None and used.name != name:
+        if used is not None and is_own(used, context.vault.url, known, tenant_id):
             raise InvalidRequest(
                 "certificate_is_own",
-                f"tenant {tenant_id} uses certificate {used.name} of the vault",
+                f"tenant {tenant_id} uses certificate {used.name} of the vault {used.vault}",
                 remediation=f"Make a new version of {used.name} in the vault.",
                 field="tenant",
                 tenant_id=tenant_id,
             )
+        name = certificate_name(known, tenant_id)
         reference = await context.vault.take_in(name, bundle, tenant_id=tenant_id)
         links = {"rotate": f"/api/tenants/{tenant_id}/rotate"} if used is not None else {}
         return json_response(Stored(tenant_id, reference, {"onboard": "/api/tenants", **links}))

@@ -22,7 +22,7 @@ from shared.errors import NotYet, OutcomeUnknown, Refused, TenantBusy
 from shared.models import StepCall, from_json, to_json
 from shared.outcomes import outcome_of
 from shared.rotation.due import reason_to_rotate
-from shared.rotation.events import read_event, tenant_to_rotate
+from shared.rotation.events import read_event, tenants_to_rotate
 from shared.rotation.orchestrator import RECORD_ACTIVITY, ROTATE, RotationRecordCall, rotate
 from shared.rotation.start import start_rotation
 from shared.rotation.steps import STEPS, WITHDRAW, RotationStep, record, run_step
@@ -100,20 +100,21 @@ def rotation_functions(context: Context) -> df.Blueprint:
 
 async def rotate_for_event(
     context: Context, client: df.DurableOrchestrationClient, kind: str, data: Mapping[str, Any]
-) -> str | None:
-    """Start the rotation that an event of Key Vault asks for; the id of the operation.
+) -> list[str]:
+    """Start the rotations that an event of Key Vault asks for; the ids of the operations.
 
     A tenant that is busy is left to the daily look: most such events are of our own making.
     """
-    tenant_id = await tenant_to_rotate(context, kind, read_event(data))
-    if tenant_id is None:
+    started: list[str] = []
+    tenants = await tenants_to_rotate(context, kind, read_event(data))
+    if not tenants:
         _log.info("nothing to do for a %s event", kind)
-        return None
-    try:
-        return await start_rotation(context, client, tenant_id)
-    except TenantBusy as busy:
-        _log.info("left to the daily look: %s", busy.message)
-        return None
+    for tenant_id in tenants:
+        try:
+            started.append(await start_rotation(context, client, tenant_id))
+        except TenantBusy as busy:
+            _log.info("left to the daily look: %s", busy.message)
+    return started
 
 
 async def rotate_due(context: Context, client: df.DurableOrchestrationClient) -> list[str]:

@@ -12,6 +12,9 @@ the vault keeps it. Old versions stay: Entra ID may know them still.
 Renewal by the vault itself is switched off: a version that Entra ID does not know cannot sign in,
 so a new one is made only together with the rest of the chain.
 
+A certificate that is the administrator's own may be in another vault of the same cloud
+(`Vault.at`), where it is read and nothing else. A reference says which vault it means.
+
 Deleting, disabling and taking in certificates is in `shared.vault.lifecycle`.
 """
 
@@ -76,6 +79,15 @@ def certificate_name(application_name: str, tenant_id: str) -> str:
     return f"{word}-{tenant_id}"
 
 
+def is_own(
+    reference: CertificateReference, vault_url: str, application_name: str, tenant_id: str
+) -> bool:
+    """Whether it is the administrator's own: in another vault than ours (``vault_url``), or with a
+    name that we do not give."""
+    ours = reference.vault.lower() == vault_url.lower()
+    return not ours or reference.name.lower() != certificate_name(application_name, tenant_id)
+
+
 def whole_months(days: int, start: datetime) -> int:
     """How many calendar months, counted from ``start``, fit into ``days``."""
     end = start + timedelta(days=days)
@@ -84,14 +96,39 @@ def whole_months(days: int, start: datetime) -> int:
 
 
 class Vault:
-    """The vault that the settings name, as ``credential``."""
+    """A vault, as ``credential``: the one that the settings name, or at ``url`` another one, of
+    which only the administrators' own certificates are read."""
 
-    def __init__(self, settings: Settings, credential: AsyncTokenCredential) -> None:
+    def __init__(
+        self, settings: Settings, credential: AsyncTokenCredential, *, url: str | None = None
+    ) -> None:
         self._settings = settings
         self._credential = credential
-        self._url = settings.key_vault_url
-        self._certificates_service = self._service("Key Vault Certificates Officer")
-        self._secrets_service = self._service("Key Vault Secrets User")
+        self._url = settings.key_vault_url if url is None else url
+        self._others: dict[str, Vault] = {}
+        reads = "Key Vault Certificate User"  # reads certificates with their keys
+        officer, secrets = "Key Vault Certificates Officer", "Key Vault Secrets User"
+        self._certificates_service = self._service(officer if url is None else reads)
+        self._secrets_service = self._service(secrets if url is None else reads)
+
+    def at(self, url: str | None) -> Vault:
+        """The vault at this address; None means this one. Close this one, and it is closed too.
+
+        Raises:
+            Refused: ``vault_unknown``: not a vault of this cloud; no token is sent there.
+        """
+        if url is None or url.lower().rstrip("/") == self._url.lower():
+            return self
+        known = self._settings.cloud.vault_url(url)
+        if known is None:
+            raise Refused(
+                "vault_unknown",
+                f"{url} is not the address of a Key Vault in the cloud {self._settings.cloud.name}",
+                remediation='Correct "certificate" or CLOUD, and onboard the tenant again.',
+            )
+        if known not in self._others:
+            self._others[known] = Vault(self._settings, self._credential, url=known)
+        return self._others[known]
 
     async def read(self, name: str) -> StoredCertificate | None:
         """The current version of a certificate; None when the vault has none of that name.
@@ -158,13 +195,15 @@ class Vault:
         return self._stored(await self._import(name, bundle, tags, tenant_id)).reference
 
     async def pem(self, reference: CertificateReference) -> str:
-        """Key and certificates of one version, PEM. Check it with `shared.certificates`.
+        """Key and certificates of one version, PEM, from the vault that the reference names. Check
+        it with `shared.certificates`.
 
         Raises:
-            Refused: ``vault_certificate_missing``, ``vault_disabled``, and as `read`.
+            Refused: ``vault_certificate_missing``, ``vault_disabled``, and as `read` and `at`.
             Unusable: the vault holds a PKCS#12 file without key or certificate.
         """
-        secret = await self._secret(
+        holder = self.at(reference.vault)
+        secret = await holder._secret(
             reference.name, reference.version, "vault_certificate_missing", "key of certificate"
         )
         value, content_type = secret
@@ -204,6 +243,9 @@ class Vault:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        for other in self._others.values():
+            await other.aclose()
+        self._others.clear()
         for name in ("_certificates", "_secrets"):
             if name in self.__dict__:
                 await self.__dict__.pop(name).close()

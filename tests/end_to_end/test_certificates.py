@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from local.simulators import vault_certificates
 from local.stack import LocalStack
 from shared.certificates import Bundle, make_bundle
 from tests.driving import Driver, eventually, outcomes, step
@@ -35,18 +34,9 @@ def fresh(days: int = 90) -> Bundle:
     return make_bundle("their own", days, datetime.now(UTC))
 
 
-def import_own(product: Driver, name: str, bundle: Bundle) -> str:
-    """What an authority's issuer, or an administrator, leaves in the vault: without our mark."""
-    vault = product.simulators.vault
-
-    def put_in() -> str:
-        issuing = vault._certificate_calls._issuing
-        material = vault_certificates.read_upload(bundle.pem(), "application/x-pem-file", None)
-        policy = vault_certificates.policy_of_upload(material, "application/x-pem-file")
-        _, version = issuing.import_version(name, material, policy, enabled=True, tags={})
-        return version.id
-
-    return product.simulators.run(put_in)
+def import_own(product: Driver, name: str, bundle: Bundle) -> None:
+    """What an administrator leaves in the vault: without our mark."""
+    product.simulators.run(product.simulators.vault.put_certificate, name, bundle.pem())
 
 
 @pytest.mark.parametrize(
@@ -148,20 +138,31 @@ def test_a_certificate_that_the_vault_does_not_have_stops_before_the_tenant_is_t
 ) -> None:
     tenant = add_tenant(product, domain)
     operation = product.onboard(domain, certificate={"name": "there-is-none"})
-    assert operation["status"] == "failed"
-    assert step(operation, "certificate")["code"] == "vault_certificate_missing"
+    assert operation["status"] == "refused"
+    assert step(operation, "preflight")["code"] == "vault_certificate_missing"
     assert not [a for a in tenant.applications.values() if a.display_name == "mondoo-ms365"]
 
 
-def test_a_certificate_of_another_vault_is_refused(product: Driver, domain: str) -> None:
+@pytest.mark.parametrize(
+    "vault",
+    [
+        "https://evil.example",
+        "https://127.0.0.1:1.evil.example",
+        "https://127.0.0.1:12345@evil.example",
+        "http://127.0.0.1:12345",
+        "a/b",
+        "",
+    ],
+)
+def test_a_host_that_is_no_vault_of_this_cloud_is_refused(
+    product: Driver, domain: str, vault: str
+) -> None:
     add_tenant(product, domain)
-    body = {"tenant": domain, "certificate": {"name": "theirs", "vault": "another"}}
+    body = {"tenant": domain, "certificate": {"name": "theirs", "vault": vault}}
     answer = product.post("/api/tenants", body)
     assert answer.status_code == 400
-    assert (answer.json()["code"], answer.json()["field"]) == (
-        "vault_not_ours",
-        "certificate.vault",
-    )
+    assert answer.json()["code"] == ("vault_unknown" if vault else "field_invalid")
+    assert answer.json()["field"] == "certificate.vault"
 
 
 def test_leaving_over_http_ends_with_a_receipt_and_a_record_that_is_kept(

@@ -7,10 +7,13 @@ steps and clients, no host, and a durable timer moves the simulators' clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from typing import Any
 
+import pytest
+
 from local.simulators.tenant import SimulatedTenant
+from local.stack import LocalStack
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import StepCall, TenantRecord, WaitPolicy, from_json, to_json
 from shared.offboarding import steps as offboarding
@@ -23,6 +26,7 @@ from shared.rotation import orchestrator as rotation_orchestrator
 from shared.rotation import start as rotation_start
 from shared.rotation import steps as rotation
 from shared.rotation.steps import record as rotation_record
+from tests.shared.entra.certificates import some_keys
 from tests.shared.onboarding.rehearsal import WAITS, Hook, Rehearsal, _Durable, _Timer
 
 SHORT = WaitPolicy(first=1, longest=2, propagation_deadline=5, scan_deadline=900)
@@ -217,3 +221,30 @@ def _strike(hook: Hook | None) -> None:
 def die() -> None:
     """A hook that ends the process."""
     raise Died
+
+
+# --- fixtures, for the conftest of a package ------------------------------------------------------
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[LocalStack]:
+    """The simulated services, for tests that keep apart by their tenants."""
+    with LocalStack(host=False) as running:
+        running.simulators.mondoo.scanner.delay = 0.0
+        running.simulators.vault.draw_keys_from(some_keys())
+        yield running
+
+
+@pytest.fixture
+async def life(stack: LocalStack) -> AsyncIterator[Life]:
+    """One process's worth of clients, with no faults left over from another test."""
+    one = Life(stack)
+    yield one
+    await one.aclose()
+    stack.simulators.run(stack.simulators.faults.clear)
+
+
+@pytest.fixture
+def tenant(life: Life) -> SimulatedTenant:
+    """A tenant with every service, in which nothing was done yet."""
+    return life.add_tenant()

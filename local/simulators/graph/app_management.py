@@ -3,6 +3,9 @@
 The policy that is applied to an application replaces the tenant's default for it. A restriction
 counts only if it is enabled and the application is not older than its start date. Existing
 credentials keep working.
+
+A trusted authority is one of a `certificateBasedApplicationConfiguration` that the restriction
+names, and must have signed the certificate itself: what is registered is a leaf without a chain.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from local.simulators.assertions import parse_instant
 from local.simulators.graph.calls import Answer, GraphCall
@@ -70,14 +76,26 @@ def check_new_key(tenant: SimulatedTenant, app: Application, key: KeyCredential)
                     f" '{policy_id}'.",
                 )
         elif kind == "trustedCertificateAuthority":
-            certificate = key.certificate
-            if certificate.issuer == certificate.subject:
+            trusted = [
+                authority
+                for configuration in restriction["certificateBasedApplicationConfigurationIds"]
+                for authority in tenant.trusted_authorities.get(configuration, ())
+            ]
+            if not any(_issued(key.certificate, authority) for authority in trusted):
                 raise GraphError(
                     400,
                     "CredentialTypeNotAllowedAsPerAppPolicy",
                     "Credential type not allowed as per assigned policy"
                     f" '{policy_id}': the certificate is not issued by a trusted authority.",
                 )
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def duration(text: str) -> timedelta:

@@ -30,7 +30,9 @@ def routes() -> Iterator[Route]:
 
 
 def _list(call: GraphCall) -> Answer:
-    found = [grant.as_json() for grant in call.tenant.delegated_grants]
+    # Those of a soft-deleted service principal come back with it, and are not shown meanwhile.
+    there = call.tenant.service_principals
+    found = [grant.as_json() for grant in call.tenant.delegated_grants if grant.client_id in there]
     for condition in conditions(call, {"clientId", "resourceId", "principalId", "consentType"}):
         found = [entity for entity in found if entity[condition.name] == condition.value]
     return page(call, found, picker(call), "oauth2PermissionGrants")

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from azure.identity.aio import ClientAssertionCredential
 
-from local.simulators.mondoo.scan import ConnectionFailed, Credential, Scan, bearer, text_of
+from local.simulators.mondoo.scan import ConnectionFailed, Scan, bearer, text_of
 
 LIST_VERSION = "2022-12-01"
 RESOURCES_VERSION = "2021-04-01"
@@ -26,7 +27,7 @@ RESOURCES_VERSION = "2021-04-01"
 class SubscriptionsScan(Scan):
     """The scan of an Azure integration."""
 
-    async def _scan(self, credential: Credential, client: httpx.AsyncClient) -> None:
+    async def _scan(self, credential: ClientAssertionCredential, client: httpx.AsyncClient) -> None:
         base = self._urls["resource-manager"]
         token = await self._sign_in(credential, base)
         allowed = [each.lower() for each in self._integration.allowed_subscriptions]

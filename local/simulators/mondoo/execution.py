@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from graphql import (
     parse,
     validate,
 )
-from graphql.language import FieldNode
+from graphql.language import DocumentNode, FieldNode
 
 from local.simulators.mondoo.status import Code, StatusError
 
@@ -87,7 +88,7 @@ def read_request(body: bytes) -> GraphQLRequest | None:
 def root_fields(request: GraphQLRequest) -> tuple[OperationType, list[str]] | None:
     """Kind and root fields of the operation that a request runs; `None` if it does not parse."""
     try:
-        document = parse(request.query)
+        document = _parsed(request.query)
     except GraphQLError:
         return None
     for definition in document.definitions:
@@ -109,10 +110,10 @@ def run(
 ) -> tuple[int, dict[str, object]]:
     """Execute a request: HTTP status and body."""
     try:
-        document = parse(request.query)
+        document = _parsed(request.query)
     except GraphQLError as error:
         return 422, _protocol_error([error], "GRAPHQL_PARSE_FAILED")
-    found = validate(schema, document)
+    found = _faults(schema, request.query)
     if found:
         return 422, _protocol_error(found, "GRAPHQL_VALIDATION_FAILED")
     result = execute_sync(
@@ -128,6 +129,18 @@ def run(
     if result.errors:
         body["errors"] = [_resolver_error(error, spelling) for error in result.errors]
     return 200, body
+
+
+@lru_cache(maxsize=256)
+def _parsed(query: str) -> DocumentNode:
+    """A document; clients send the same few again and again."""
+    return parse(query)
+
+
+@lru_cache(maxsize=256)
+def _faults(schema: GraphQLSchema, query: str) -> list[GraphQLError]:
+    """What is wrong with a document by the schema, whatever its variables."""
+    return validate(schema, _parsed(query))
 
 
 def error_entry(error: StatusError, spelling: Spelling) -> dict[str, object]:

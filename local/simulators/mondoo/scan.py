@@ -24,20 +24,24 @@ import json
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import aiohttp
 import httpx
 import jwt
 from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity.aio import CertificateCredential, ClientAssertionCredential
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.identity.aio import ClientAssertionCredential
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.simulators.mondoo import views
 from local.simulators.mondoo.estate import Integration, Message
-from local.simulators.mondoo.scanner_key import CertificateRefused, read_certificate
+from local.simulators.mondoo.scanner_key import CertificateRefused, ScannerKey, read_certificate
 
 if TYPE_CHECKING:
     from local.simulators import Simulators
@@ -51,7 +55,6 @@ RETRIES = 2
 TIMEOUT = 30.0
 """Seconds until the scanner gives up on one request."""
 
-Credential = CertificateCredential | ClientAssertionCredential
 SiteDomain = Literal["initial", "default"]
 _PERMISSIONS: dict[str, Any] = json.loads(
     files(__package__).joinpath("scanner_permissions.json").read_text(encoding="utf-8")
@@ -105,12 +108,12 @@ class Scan:
     async def run(self) -> Report:
         """Scan, and report whatever happens."""
         try:
+            context = ssl.create_default_context(cafile=self._ca_file)
             async with (
-                self._credential() as credential,
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+                self._credential(session) as credential,
                 httpx.AsyncClient(
-                    verify=ssl.create_default_context(cafile=self._ca_file),
-                    headers={"User-Agent": AGENT},
-                    timeout=TIMEOUT,
+                    verify=context, headers={"User-Agent": AGENT}, timeout=TIMEOUT
                 ) as client,
             ):
                 await self._scan(credential, client)
@@ -118,29 +121,47 @@ class Scan:
             self._say("ERROR", "connection", str(error))
         return self._report
 
-    def _credential(self) -> Credential:
+    def _credential(self, session: aiohttp.ClientSession) -> ClientAssertionCredential:
         integration = self._integration
         common: dict[str, Any] = {
             "authority": self._urls["entra"],
             "disable_instance_discovery": True,
-            "connection_verify": self._ca_file,
+            "transport": AioHttpTransport(session=session, session_owner=False),
             "user_agent": AGENT,
             "retry_total": RETRIES,
         }
         try:
-            if integration.use_wif:
-                return ClientAssertionCredential(
-                    integration.tenant_id, integration.client_id, self._assertion, **common
-                )
-            pem = read_certificate(integration.certificate or "")
-            return CertificateCredential(
-                integration.tenant_id, integration.client_id, certificate_data=pem, **common
+            sign = self._assertion
+            if not integration.use_wif:
+                sign = partial(self._own_assertion, read_certificate(integration.certificate or ""))
+            return ClientAssertionCredential(
+                integration.tenant_id, integration.client_id, sign, **common
             )
         except CertificateRefused as error:
             raise ConnectionFailed(str(error)) from error
         except ValueError as error:
             # azure-identity refuses a malformed tenant id with a sentence that holds no secret.
             raise ConnectionFailed("authentication failed: invalid tenant id") from error
+
+    def _own_assertion(self, own: ScannerKey) -> str:
+        """Signed with the integration's key, as the Go client signs; by wall time, as real clients
+        live (see `local.simulators.clock`)."""
+        integration, now = self._integration, self._clock.wall()
+        digest = own.certificate.fingerprint(hashes.SHA256())
+        token: str = jwt.encode(
+            {
+                "iss": integration.client_id,
+                "sub": integration.client_id,
+                "aud": f"{self._urls['entra']}/{integration.tenant_id}/oauth2/v2.0/token",
+                "nbf": now,
+                "exp": now + timedelta(minutes=10),
+                "jti": uuid4().hex,
+            },
+            own.key,
+            algorithm="PS256",
+            headers={"x5t#S256": base64.urlsafe_b64encode(digest).rstrip(b"=").decode()},
+        )
+        return token
 
     def _assertion(self) -> str:
         """A token of the platform's issuer for this integration, by the simulated clock, as all
@@ -162,10 +183,10 @@ class Scan:
         )
         return token
 
-    async def _scan(self, credential: Credential, client: httpx.AsyncClient) -> None:
+    async def _scan(self, credential: ClientAssertionCredential, client: httpx.AsyncClient) -> None:
         raise NotImplementedError
 
-    async def _sign_in(self, credential: Credential, audience: str) -> str:
+    async def _sign_in(self, credential: ClientAssertionCredential, audience: str) -> str:
         """The first token, without which there is nothing to scan."""
         try:
             return await self._token(credential, audience)
@@ -174,7 +195,7 @@ class Scan:
         except AzureError as error:
             raise ConnectionFailed("authentication failed: Entra ID did not answer") from error
 
-    async def _token(self, credential: Credential, audience: str) -> str:
+    async def _token(self, credential: ClientAssertionCredential, audience: str) -> str:
         return (await credential.get_token(f"{audience}/.default")).token
 
     def _say(self, status: str, identifier: str, text: str) -> None:
@@ -184,7 +205,7 @@ class Scan:
 class TenantScan(Scan):
     """The scan of a Microsoft 365 tenant."""
 
-    async def _scan(self, credential: Credential, client: httpx.AsyncClient) -> None:
+    async def _scan(self, credential: ClientAssertionCredential, client: httpx.AsyncClient) -> None:
         token = await self._sign_in(credential, self._urls["graph"])
         domains = await self._connect(client, token)
         self._report.connected = True
@@ -255,7 +276,9 @@ class TenantScan(Scan):
         if answer.status_code != 200:
             self._say("ERROR", "graph", f"could not read policies: status {answer.status_code}")
 
-    async def _exchange(self, credential: Credential, client: httpx.AsyncClient) -> None:
+    async def _exchange(
+        self, credential: ClientAssertionCredential, client: httpx.AsyncClient
+    ) -> None:
         url = self._urls["exchange"]
         try:
             token = await self._token(credential, url)
@@ -278,7 +301,7 @@ class TenantScan(Scan):
                 f"could not load powershell data report from: exchange online: {text_of(answer)}",
             )
 
-    async def _compliance(self, credential: Credential) -> None:
+    async def _compliance(self, credential: ClientAssertionCredential) -> None:
         """The compliance session: newer than the basic list, so it costs no status."""
         missing = (
             "Authorization failed due to missing permission scope Exchange.ManageAsApp of "
@@ -293,7 +316,10 @@ class TenantScan(Scan):
             self._say("INFO", "exchange-protection", missing)
 
     async def _sharepoint(
-        self, credential: Credential, client: httpx.AsyncClient, domains: dict[str, str]
+        self,
+        credential: ClientAssertionCredential,
+        client: httpx.AsyncClient,
+        domains: dict[str, str],
     ) -> None:
         if self._integration.use_wif:
             self._say(

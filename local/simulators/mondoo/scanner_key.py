@@ -4,12 +4,17 @@ The text must be PEM with exactly one RSA private key (PKCS#1 or PKCS#8, unencry
 certificate, in any order. What is not PEM at all is taken for PKCS#12, which fails in its own way;
 a key block of any other label is not seen, so an encrypted key is "no private key".
 
+A text is read once: loading an RSA key tests its numbers, which takes longer than the rest of a
+scan, and the same text is scanned with again and again.
+
 Sources: azidentity.ParseCertificates of the Azure SDK for Go; mondoohq/mql issues 1113, 1162, 2572.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,8 +30,17 @@ class CertificateRefused(Exception):
     """The scanner cannot use the text; the message never holds any of it."""
 
 
-def read_certificate(text: str) -> bytes:
-    """Key and certificate for signing in, as PEM.
+@dataclass(frozen=True, repr=False)
+class ScannerKey:
+    """What the scanner signs in with."""
+
+    key: RSAPrivateKey
+    certificate: x509.Certificate
+
+
+@lru_cache(maxsize=256)
+def read_certificate(text: str) -> ScannerKey:
+    """Key and certificate for signing in.
 
     Raises:
         CertificateRefused: with the scanner's own words.
@@ -63,12 +77,10 @@ def read_certificate(text: str) -> bytes:
             "could not parse provided certificate: private key is not an RSA key"
         )
     for certificate in certificates:
-        if certificate.public_key() == key.public_key():
-            return key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ) + certificate.public_bytes(serialization.Encoding.PEM)
+        # Go knows RSA by one identifier of its two, and no public key in what has the other.
+        pss = certificate.public_key_algorithm_oid == x509.PublicKeyAlgorithmOID.RSASSA_PSS
+        if not pss and certificate.public_key() == key.public_key():
+            return ScannerKey(key, certificate)
     raise CertificateRefused(
         "could not parse provided certificate: found no certificate matching the private key"
     )

@@ -149,9 +149,10 @@ def federated(
 
 
 def vault(
-    in_use: CertificateReference | None, stored: StoredCertificate | None
+    in_use: CertificateReference | None, stored: StoredCertificate | None, *, own: bool = False
 ) -> Iterator[Deviation]:
-    """What is wrong with the certificate that the vault holds."""
+    """What is wrong with the certificate that the vault holds. ``own``: it is the administrator's,
+    and carries no mark."""
     if in_use is None:
         return
     if stored is None:
@@ -161,7 +162,7 @@ def vault(
             f"the vault holds no certificate {in_use.name}",
         )
         return
-    if not stored.marked:
+    if not stored.marked and not own:
         yield deviation(
             "vault_certificate_not_ours",
             in_use.name,

@@ -23,6 +23,7 @@ from shared.context import Context
 from shared.entra import removal
 from shared.entra.app_role_assignments import list_grants
 from shared.entra.applications import Application, find_application, read_object
+from shared.entra.delegated_grants import list_delegated
 from shared.entra.directory_roles import list_assignments
 from shared.entra.graph import GraphClient
 from shared.entra.reactions import Gone
@@ -59,6 +60,7 @@ _RIGHTS = {
 }
 
 NOT_OURS = "it does not carry our mark"
+THEIRS = "it is the administrator's own"
 
 
 @dataclass
@@ -312,7 +314,32 @@ async def _principal(
             )
             for each in await list_grants(graph, principal.object_id)
         ),
+        *await _delegated(graph, principal, now),
         ReceiptEntry(kind, principal.object_id, name, Fate.PRESENT, now),
+    ]
+
+
+async def _delegated(
+    graph: GraphClient, principal: ServicePrincipal, now: datetime
+) -> list[ReceiptEntry]:
+    kind = ObjectKind.DELEGATED_GRANT
+    try:
+        found = await list_delegated(graph, principal.object_id)
+    except Refused as error:
+        if error.code != "graph_permission_missing":
+            raise
+        name = f"delegated grants of {principal.display_name}"
+        why = f"they would go with the service principal, unseen by us: {error.message}"
+        return [ReceiptEntry(kind, principal.object_id, name, Fate.UNKNOWN, now, message=why)]
+    return [
+        ReceiptEntry(
+            kind,
+            each.id,
+            f"{each.scope} ({'all users' if each.user_id is None else f'user {each.user_id}'})",
+            Fate.PRESENT,
+            now,
+        )
+        for each in found
     ]
 
 
@@ -355,6 +382,16 @@ def _role_names() -> dict[str, str]:
 
 
 async def _vault(context: Context, order: OffboardingOrder, now: datetime) -> _Seen:
+    ours = await _our_certificate(context, order, now)
+    own = order.own_certificate
+    if own is None:
+        return ours
+    kept = ReceiptEntry(ObjectKind.CERTIFICATE, own, own, Fate.KEPT, now, message=THEIRS)
+    # One of ours may be there from before; that there never was any needs no line.
+    return _Seen([kept, *(each for each in ours.entries if each.fate is not Fate.ABSENT)])
+
+
+async def _our_certificate(context: Context, order: OffboardingOrder, now: datetime) -> _Seen:
     kind, name = ObjectKind.CERTIFICATE, order.certificate
     stored = await context.vault.read(name)
     if stored is not None:

@@ -13,6 +13,7 @@ import msgspec
 from shared.context import Context
 from shared.models import (
     Fate,
+    ObjectKind,
     Operation,
     OperationStatus,
     Outcome,
@@ -30,7 +31,7 @@ from shared.outcomes import ended
 from shared.transitions import TenantEvent, next_state
 
 OPEN = frozenset({Fate.PRESENT, Fate.UNKNOWN})
-"""Fates that keep an offboarding from being complete."""
+"""Fates that keep an offboarding from being complete; see `shared.models.Fate`."""
 
 LONGEST_MESSAGE = 300
 
@@ -44,7 +45,7 @@ async def run(
     now = context.now()
     entries = [_explained(entry, operation) for entry in facts.entries]
     complete = not any(step.outcome and step.outcome.stops for step in operation.steps) and not any(
-        entry.fate in OPEN for entry in entries
+        entry.fate in OPEN and entry.kind is not ObjectKind.DELEGATED_GRANT for entry in entries
     )
     receipt = Receipt(
         operation_id=order.operation_id,
@@ -106,7 +107,10 @@ def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
     """What is left, with its own reason or that of the step of its kind."""
     if entry.fate is not Fate.PRESENT:
         return entry
-    step = operation.step(next(each.name for each in STEPS if each.kind is entry.kind))
+    kind = entry.kind
+    if kind is ObjectKind.DELEGATED_GRANT:
+        kind = ObjectKind.SERVICE_PRINCIPAL  # which it goes with
+    step = operation.step(next(each.name for each in STEPS if each.kind is kind))
     unknown = step.outcome is Outcome.UNKNOWN
     return msgspec.structs.replace(
         entry,

@@ -73,7 +73,8 @@ async def _upsert(
     der, key_name = None, order.application_name
     if not order.keyless:
         assert certificate is not None  # the step before this one passed
-        der = public_part(await context.vault.pem(certificate), now=context.now())
+        pem, proven = await context.vault.pem(certificate), certificate.thumbprint
+        der = public_part(pem, now=context.now(), proven=proven)
         key_name = f"{order.application_name} {certificate.not_before:%Y-%m-%d}"[:90]
     # Judged by preflight, since this step may have been called before.
     deed = "made" if call.facts.observed_application is None else "corrected"

@@ -26,7 +26,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     """
     order, facts = call.order, call.facts
     if order.certificate is not None:
-        own = await own_certificate(context, call, order.certificate)
+        own = await own_certificate(context, order)
         if too_long(own, facts):
             raise refuse_too_long(own, order.tenant_id)
         return ended(Outcome.PASSED, f"{_described(own)}, their own", facts={"certificate": own})

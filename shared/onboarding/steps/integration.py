@@ -89,7 +89,8 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     labels = {MARK_LABEL[0]: MARK_LABEL[1], OPERATION_LABEL: order.operation_id}
     if not order.keyless:
         assert certificate is not None  # an earlier step passed
-        pem = read_bundle(await context.vault.pem(certificate), now=context.now()).pem()
+        stored, proven = await context.vault.pem(certificate), certificate.thumbprint
+        pem = read_bundle(stored, now=context.now(), proven=proven).pem()
         labels[THUMBPRINT_LABEL] = certificate.thumbprint
     name = f"Microsoft 365 {facts.display_name or facts.initial_domain or order.tenant_id}"[:250]
     try:

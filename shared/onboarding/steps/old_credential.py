@@ -49,8 +49,8 @@ async def _certificates(context: Context, call: StepCall, *, dry_run: bool) -> S
 
 async def _switched_off(context: Context, record: TenantRecord) -> bool:
     """Whether versions were switched off in the vault now. The administrator's own certificate
-    carries no mark, and is theirs to switch off."""
-    if record.certificate is None:
+    carries no mark, or is in another vault, and is theirs to switch off."""
+    if record.certificate is None or record.certificate.vault != context.vault.url:
         return False
     stored = await context.vault.read(record.certificate.name)
     if stored is None or not stored.marked or not stored.enabled:

@@ -36,7 +36,7 @@ from shared.models import (
 )
 from shared.mondoo import spaces
 from shared.mondoo.diagnosis import explained
-from shared.onboarding.steps import record
+from shared.onboarding.steps import own_certificate, record
 from shared.onboarding.steps.policies import choose, unknown
 from shared.outcomes import ended, finding_of, refused
 from shared.rights import ONBOARDING_RIGHTS, RIGHT_MISSING, Right, missing_rights
@@ -60,7 +60,7 @@ async def look(context: Context, order: OnboardingOrder, needed: Iterable[Right]
         (RIGHTS, missing_rights(context, order.tenant_id, needed)),
         ("tenant", _tenant(context, order, manifest)),
         # Without a key the vault has nothing to do.
-        *(() if order.keyless else (("vault", _vault(context)),)),
+        *(() if order.keyless else (("vault", _vault(context, order)),)),
         ("Mondoo space", _mondoo(context, order)),
     )
     answers = await asyncio.gather(*(look for _, look in looks), return_exceptions=True)
@@ -98,9 +98,9 @@ async def _tenant(context: Context, order: OnboardingOrder, manifest: Manifest) 
     return await observe(graph, manifest, order.application_name, adopt=order.adopt)
 
 
-async def _vault(context: Context) -> list[Finding]:
+async def _vault(context: Context, order: OnboardingOrder) -> list[Finding]:
     await context.vault.reachable()
-    return []
+    return await own_certificate.look(context, order)
 
 
 async def _mondoo(context: Context, order: OnboardingOrder) -> list[Finding]:

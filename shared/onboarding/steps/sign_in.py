@@ -25,6 +25,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     assert facts.app_id is not None
     assert facts.initial_domain is not None
     manifest = load_manifest(call.order.manifest)
+    pem, proven = await context.vault.pem(facts.certificate), facts.certificate.thumbprint
     answers = await prove(
         context.settings,
         context.http,
@@ -32,7 +33,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         initial_domain=facts.initial_domain,
         app_id=facts.app_id,
         # Of a chain, azure-identity would take the first certificate, whosever it is.
-        pem=read_bundle(await context.vault.pem(facts.certificate), now=context.now()).pem(),
+        pem=read_bundle(pem, now=context.now(), proven=proven).pem(),
         probes=_probes(manifest, facts),
     )
     return ended(Outcome.PASSED, "; ".join(answer.message for answer in answers))

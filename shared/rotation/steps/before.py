@@ -69,7 +69,7 @@ async def certificate(context: Context, call: StepCall) -> StepResult:
     if rotation.state is not RotationState.BEGUN:
         return ended(Outcome.PASSED, _DONE_BEFORE, facts={"certificate": rotation.new})
     old = rotation.old
-    stored = await context.vault.read(old.name)
+    stored = await context.vault.at(order.certificate_vault).read(old.name)
     if (
         stored is not None
         and stored.enabled
@@ -83,7 +83,8 @@ async def certificate(context: Context, call: StepCall) -> StepResult:
             "certificate_not_renewed",
             f"certificate {old.name} is the administrator's own, and the vault has no newer version"
             " of it that could be used",
-            remediation="Make a new version in the vault; it is taken over when it is there.",
+            remediation="Make a new version in its vault; it is taken over when it is there. Or"
+            " onboard the tenant again and name no certificate; then one of ours is made.",
         )
     else:
         days = context.settings.certificate_validity_days
@@ -113,7 +114,8 @@ async def register(context: Context, call: StepCall) -> StepResult:
     assert facts.certificate is not None  # an earlier step passed
     assert facts.application_object_id is not None
     graph, now = context.graph(order.tenant_id), context.now()
-    der = public_part(await context.vault.pem(facts.certificate), now=now)
+    pem, proven = await context.vault.pem(facts.certificate), facts.certificate.thumbprint
+    der = public_part(pem, now=now, proven=proven)
     application = await add_certificate(
         graph,
         await read_object(graph, facts.application_object_id),
@@ -141,8 +143,9 @@ async def sign_in(context: Context, call: StepCall) -> StepResult:
 
 
 async def withdraw(context: Context, call: StepCall) -> StepResult:
-    """Take a new version that does not sign in out of the tenant, and switch it off in the vault.
-    The old one goes on working; the next rotation makes another version."""
+    """Take a new version that does not sign in out of the tenant, and switch it off in the vault,
+    unless it is the administrator's. The old one goes on working; the next rotation makes another
+    version, or takes theirs."""
     order, facts = call.order, call.facts
     rotation = await progress.read(context, order.tenant_id)
     new = rotation.new
@@ -152,7 +155,8 @@ async def withdraw(context: Context, call: StepCall) -> StepResult:
     graph = context.graph(order.tenant_id)
     application = await read_object(graph, facts.application_object_id)
     await remove_certificates(graph, application, unwanted=new.thumbprint, now=context.now())
-    await lifecycle.disable(context.vault, new)
+    if order.certificate is None:
+        await lifecycle.disable(context.vault, new)
     await progress.advance(context, order.tenant_id, RotationEvent.SIGN_IN_REFUSED)
     return ended(
         Outcome.CHANGED,

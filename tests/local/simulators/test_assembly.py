@@ -19,6 +19,7 @@ NAMES = {
     "entra",
     "graph",
     "vault",
+    "other-vault",
     "exchange",
     "sharepoint",
     "mondoo",

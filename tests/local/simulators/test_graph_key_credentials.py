@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from local.simulators.objects import KeyCredential, instant
 from local.simulators.tenant import new_id
+from local.simulators.vault_certificates import new_authority, signed
+from local.simulators.vault_policies import Policy
 from tests.local.simulators.conftest import Graph
 from tests.local.simulators.material import certificate, der, entry, rsa_key
 
@@ -187,11 +189,15 @@ def test_a_policy_of_its_own_replaces_the_default_for_an_application(
     put(graph, one, entry(certificate()))
 
 
-def test_a_trusted_authority_rules_out_self_signed_certificates(graph: Graph, one: str) -> None:
-    graph.tenant.restrict_keys(trusted_authority=True)
-    answer = graph.refused("PATCH", one, {"keyCredentials": [entry(certificate())]})
-    assert answer[:2] == (400, "CredentialTypeNotAllowedAsPerAppPolicy")
-    put(graph, one, entry(certificate(issuer="Fabrikam CA")))
+def test_a_trusted_authority_rules_out_what_it_did_not_sign_itself(graph: Graph, one: str) -> None:
+    now = datetime.now(UTC)
+    trusted, namesake = (new_authority("Fabrikam CA", now) for _ in range(2))
+    policy = Policy(issuer="Fabrikam CA", subject="CN=theirs")
+    graph.tenant.restrict_keys(trusted_authority=True, authorities=[trusted.certificate])
+    for refused in (certificate(), signed(rsa_key(), policy, now, namesake).leaf):
+        answer = graph.refused("PATCH", one, {"keyCredentials": [entry(refused)]})
+        assert answer[:2] == (400, "CredentialTypeNotAllowedAsPerAppPolicy")
+    put(graph, one, entry(signed(rsa_key(), policy, now, trusted).leaf))
 
 
 def test_existing_credentials_are_kept_under_a_stricter_policy(graph: Graph, one: str) -> None:

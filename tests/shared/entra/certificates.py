@@ -39,6 +39,11 @@ class Pair:
         return thumbprint_of(self.der)
 
 
+def some_keys() -> list[rsa.RSAPrivateKey]:
+    """Keys that a simulated vault may hand out in turn."""
+    return [_key(number) for number in range(100, 107)]
+
+
 @cache
 def _key(number: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)

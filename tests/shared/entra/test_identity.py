@@ -169,9 +169,9 @@ async def test_a_certificate_kind_without_a_certificate_is_refused(
         pair().pem.split("-----BEGIN CERTIFICATE")[0],
     ],
 )
-def test_a_pem_that_cannot_sign_is_refused_without_showing_it(pem: str, settings: Settings) -> None:
+def test_a_pem_that_cannot_sign_is_refused_without_showing_it(pem: str) -> None:
     with pytest.raises(Unusable, match="certificate_unusable") as refused:
-        certificate_credential(settings, new_id(), new_id(), pem)
+        certificate_credential(new_id(), new_id(), pem, {})
     assert refused.value.__cause__ is None
     assert "BEGIN" not in str(refused.value)
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
 from local.simulators.objects import Application, ServicePrincipal
 from local.simulators.picture import picture
 from local.simulators.tenant import SimulatedTenant
 from shared.models import Fate, ObjectKind, Receipt, ReceiptEntry
 from shared.transitions import TenantState
 from tests.driving import outcomes, step
+from tests.shared.entra.certificates import pair
 from tests.shared.lives import SHORT, Life, die
 
 REMOVALS = (
@@ -88,6 +90,8 @@ ALL_REMOVED = {
     "integration": {"removed"},
     "directory-role": {"removed"},
     "permission": {"removed"},
+    # Our rights do not show them; the tests below have rights that do.
+    "delegated-grant": {"unknown"},
     "service-principal": {"removed"},
     "application": {"removed"},
     "certificate": {"removed"},
@@ -264,6 +268,88 @@ async def test_an_object_that_lost_our_mark_is_kept_and_told(
     assert fates(receipt)["application"] == {"kept"}
     assert fates(receipt)["service-principal"] == {"kept"}
     assert tenant.application_by_app_id(application.app_id) is application
+
+
+@pytest.fixture
+def seen_through(life: Life) -> SimulatedTenant:
+    """A tenant in which our automation may read delegated grants."""
+    return life.add_tenant(rights=ALL_AUTOMATION_RIGHTS | {"Directory.Read.All"})
+
+
+@pytest.mark.parametrize("purge", [False, True])
+async def test_delegated_grants_are_listed_and_read_back_as_gone_with_the_service_principal(
+    life: Life, seen_through: SimulatedTenant, purge: bool
+) -> None:
+    tenant = seen_through
+    await life.onboard(tenant)
+    ours = our_application(tenant)
+    stranger = tenant.add_application("somebody else's")
+    tenant.add_service_principal(stranger)
+    life.simulators.run(tenant.grant_delegated, ours, "User.Read Mail.Read")
+    life.simulators.run(tenant.grant_delegated, ours, "Files.Read", user="alice")
+    theirs = life.simulators.run(tenant.grant_delegated, stranger, "Calendars.Read")
+    operation = await life.offboard(tenant, purge=purge)
+    assert operation["status"] == "succeeded"
+    receipt = await receipt_of(life, tenant)
+    assert receipt.complete
+    listed = of_kind(receipt, ObjectKind.DELEGATED_GRANT)
+    assert [entry.fate for entry in listed] == [Fate.REMOVED] * 2
+    assert {entry.name for entry in listed} == {
+        "User.Read Mail.Read (all users)",
+        "Files.Read (user alice)",
+    }
+    assert all((entry.recoverable_until is None) is purge for entry in listed)
+    assert theirs in tenant.delegated_grants
+    again = await life.offboard(tenant)
+    assert again["status"] == "succeeded"
+    assert of_kind(await receipt_of(life, tenant), ObjectKind.DELEGATED_GRANT) == []
+
+
+async def test_delegated_grants_that_we_may_not_read_are_unknown_and_hold_up_nothing(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await life.onboard(tenant)
+    life.simulators.run(tenant.grant_delegated, our_application(tenant), "User.Read")
+    operation = await life.offboard(tenant)
+    assert operation["status"] == "succeeded"
+    receipt = await receipt_of(life, tenant)
+    assert receipt.complete
+    (entry,) = of_kind(receipt, ObjectKind.DELEGATED_GRANT)
+    assert entry.fate is Fate.UNKNOWN
+    assert "403" in (entry.message or "")
+    assert (await life.record(tenant)).state is TenantState.OFFBOARDED
+
+
+async def test_delegated_grants_stay_on_the_receipt_while_the_service_principal_stays(
+    life: Life, seen_through: SimulatedTenant
+) -> None:
+    tenant = seen_through
+    await life.onboard(tenant)
+    life.simulators.run(tenant.grant_delegated, our_application(tenant), "User.Read")
+    refusal = {"status": 403, "code": "Authorization_RequestDenied", "message": "no"}
+    life.fault("DELETE /servicePrincipals/{id}", tenant, times=None, **refusal)
+    operation = await life.offboard(tenant)
+    assert operation["status"] == "failed"
+    (entry,) = of_kind(await receipt_of(life, tenant), ObjectKind.DELEGATED_GRANT)
+    assert entry.fate is Fate.PRESENT
+    assert "403" in (entry.message or "")
+
+
+async def test_a_certificate_of_ours_from_before_an_own_one_is_removed_and_theirs_is_kept(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await life.onboard(tenant)
+    name = f"theirs-{tenant.id}"
+    life.simulators.run(life.simulators.vault.put_certificate, name, pair().pem)
+    await life.onboard(tenant, certificate={"name": name})
+    operation = await life.offboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert left(life, tenant)["certificates"] == 1  # theirs, which has the tenant's id in its name
+    certificates = of_kind(await receipt_of(life, tenant), ObjectKind.CERTIFICATE)
+    assert {entry.name: entry.fate for entry in certificates} == {
+        name: Fate.KEPT,
+        f"mondoo-ms365-{tenant.id}": Fate.REMOVED,
+    }
 
 
 @pytest.mark.parametrize("name", ["inventory", *REMOVALS])

@@ -8,6 +8,7 @@ import pytest
 
 from local.simulators.tenant import SimulatedTenant
 from local.stack import LocalStack
+from tests.shared.entra.certificates import some_keys
 from tests.shared.onboarding.rehearsal import Rehearsal
 
 
@@ -16,6 +17,7 @@ def stack() -> Iterator[LocalStack]:
     """The simulated services, for tests that keep apart by their tenants."""
     with LocalStack(host=False) as running:
         running.simulators.mondoo.scanner.delay = 0.0
+        running.simulators.vault.draw_keys_from(some_keys())
         yield running
 
 

@@ -211,7 +211,8 @@ class Rehearsal:
 
     async def _pass_time(self, fire_at: datetime, tenant_id: str) -> None:
         # Scans run in real time, so one that was asked for gets to its end first.
-        eventually(lambda: self._scans_ended(tenant_id), "the scan of the tenant has ended")
+        ended = "the scan of the tenant has ended"
+        eventually(lambda: self._scans_ended(tenant_id), ended, every=0.005)
         left = (fire_at - self.simulators.clock.now()) / timedelta(seconds=1)
         self.simulators.run(self.simulators.clock.advance, max(0.0, left))
 

@@ -253,7 +253,7 @@ async def test_records_that_cannot_be_written_keep_the_operation_from_being_a_su
     rehearsal = Rehearsal(stack, {"TENANT_RECORDS": stack.simulators.urls["tables"]})
     tenant = rehearsal.add_tenant()
     rehearsal.fault(
-        "*", None, service="tables", times=None, status=403, code="AuthorizationFailure"
+        "P*", None, service="tables", times=None, status=403, code="AuthorizationFailure"
     )
     try:
         operation = await rehearsal.onboard(tenant)

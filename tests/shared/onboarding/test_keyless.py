@@ -79,8 +79,9 @@ async def test_the_integration_comes_first_and_the_scan_proves_the_trust_in_its_
     life: Life, tenant: SimulatedTenant
 ) -> None:
     operation = await life.onboard(tenant, **KEYLESS)
-    # Another test may have assigned the policies: the space is shared.
-    assert outcomes(operation) | {"policies": "changed"} == {
+    ended = outcomes(operation)
+    assert ended.pop("policies") in ("changed", "passed")  # the space is shared by all tests
+    assert ended == {
         "preflight": "passed",
         "application": "changed",
         "service-principal": "changed",
@@ -88,7 +89,6 @@ async def test_the_integration_comes_first_and_the_scan_proves_the_trust_in_its_
         "directory-role": "changed",
         "integration": "changed",
         "federated-credential": "changed",
-        "policies": "changed",
         "first-scan": "warning",
         "record": "changed",
     }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from local.stack import LocalStack
@@ -114,10 +115,10 @@ async def test_an_event_starts_a_rotation_only_when_it_tells_something_new(
     await context.records.put(record(TENANTS[0], rotation=rotation))
     await context.records.put(record(TENANTS[1], name="a-certificate-of-theirs"))
     client = Client()
-    operation = await trigger.rotate_for_event(
+    operations = await trigger.rotate_for_event(
         context, cast(Any, client), kind, data(name, version)
     )
-    assert (operation is not None) is starts
+    assert len(operations) == int(starts)
     assert len(client.started) == int(starts)
 
 
@@ -141,7 +142,24 @@ async def test_case_g4_an_event_for_a_busy_tenant_is_absorbed(
     monkeypatch.setattr(trigger, "start_rotation", busy)
     await context.records.put(record(TENANTS[0]))
     event = data(OURS, "current")
-    assert await trigger.rotate_for_event(context, cast(Any, Client()), NEAR_EXPIRY, event) is None
+    assert await trigger.rotate_for_event(context, cast(Any, Client()), NEAR_EXPIRY, event) == []
+
+
+async def test_a_certificate_that_several_tenants_use_is_taken_over_by_all_in_its_own_vault(
+    context: Context,
+) -> None:
+    for tenant_id in TENANTS[:3]:
+        await context.records.put(record(tenant_id, name="theirs"))
+    used = record(TENANTS[2], name="theirs").certificate
+    assert used is not None
+    elsewhere = msgspec.structs.replace(used, vault="https://another.example")
+    namesake = msgspec.structs.replace(record(TENANTS[2]), certificate=elsewhere)
+    await context.records.put(namesake)
+    client = Client()
+    event = data("theirs", "somebody-made-it")
+    operations = await trigger.rotate_for_event(context, cast(Any, client), NEW_VERSION, event)
+    assert client.started == TENANTS[:2]
+    assert len(operations) == 2
 
 
 async def test_the_daily_look_finds_every_tenant_that_events_missed(context: Context) -> None:

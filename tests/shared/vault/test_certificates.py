@@ -16,11 +16,11 @@ from azure.keyvault.secrets.aio import SecretClient
 from local.simulators import Simulators
 from local.simulators.faults import Fault
 from local.simulators.journal import Call
+from shared.azure_transport import client_options
 from shared.certificates import read_bundle
 from shared.config import Settings
 from shared.entra.identity import Identity
 from shared.errors import NotYet, OutcomeUnknown, Refused, Unusable
-from shared.tls import connection_verify
 from shared.vault import certificates
 from shared.vault.certificates import Vault, certificate_name, whole_months
 
@@ -42,7 +42,7 @@ async def somebody(settings: Settings, identity: Identity) -> AsyncIterator[Cert
         settings.key_vault_url,
         identity.own_credential(),
         verify_challenge_resource=False,
-        connection_verify=connection_verify(settings),
+        **client_options(settings),
     ) as client:
         yield client
 
@@ -54,7 +54,7 @@ async def secrets(settings: Settings, identity: Identity) -> AsyncIterator[Secre
         settings.key_vault_url,
         identity.own_credential(),
         verify_challenge_resource=False,
-        connection_verify=connection_verify(settings),
+        **client_options(settings),
     ) as client:
         yield client
 

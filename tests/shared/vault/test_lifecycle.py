@@ -11,11 +11,11 @@ from azure.keyvault.certificates import CertificatePolicy
 from azure.keyvault.certificates.aio import CertificateClient
 
 from local.simulators import Simulators
+from shared.azure_transport import client_options
 from shared.certificates import make_bundle, read_bundle
 from shared.config import Settings
 from shared.entra.identity import Identity
 from shared.errors import Refused
-from shared.tls import connection_verify
 from shared.vault import lifecycle
 from shared.vault.certificates import Vault, certificate_name
 
@@ -59,7 +59,7 @@ async def test_a_name_that_somebody_elses_certificate_holds_is_not_taken(
         settings.key_vault_url,
         identity.own_credential(),
         verify_challenge_resource=False,
-        connection_verify=connection_verify(settings),
+        **client_options(settings),
     ) as somebody:
         policy = CertificatePolicy("Self", subject="CN=somebody", validity_in_months=12)
         await somebody.create_certificate(name, policy)
