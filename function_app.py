@@ -14,28 +14,39 @@ from shared.triggers.audits import audit_requests
 from shared.triggers.batches import batch_functions
 from shared.triggers.certificates import certificate_functions
 from shared.triggers.consent import consent_functions
+from shared.triggers.dashboard import dashboard_functions
 from shared.triggers.durable import audit_functions, onboarding_functions
 from shared.triggers.events import event_functions
 from shared.triggers.health import health_functions
+from shared.triggers.interface import interface_functions
 from shared.triggers.offboarding import offboarding_functions
 from shared.triggers.partner_center import partner_center_functions
+from shared.triggers.permissions import permission_functions
 from shared.triggers.policies import policy_functions
 from shared.triggers.rotation import rotation_functions
 from shared.triggers.tenants import tenant_functions
 
 context = Context(load_settings(os.environ))
 
+blueprints = [
+    tenant_functions(context),
+    policy_functions(context),
+    audit_requests(context),
+    batch_functions(context),
+    consent_functions(context),
+    event_functions(context),
+    partner_center_functions(context),
+    permission_functions(context),
+    dashboard_functions(context),
+    health_functions(),
+    onboarding_functions(context),
+    audit_functions(context),
+    certificate_functions(context),
+    rotation_functions(context),
+    offboarding_functions(context),
+]
+blueprints.append(interface_functions(context.settings, blueprints))
+
 app = df.DFApp(http_auth_level=auth_level(context.settings))
-app.register_functions(tenant_functions(context))
-app.register_functions(policy_functions(context))
-app.register_functions(audit_requests(context))
-app.register_functions(batch_functions(context))
-app.register_functions(consent_functions(context))
-app.register_functions(event_functions(context))
-app.register_functions(partner_center_functions(context))
-app.register_functions(health_functions())
-app.register_functions(onboarding_functions(context))
-app.register_functions(audit_functions(context))
-app.register_functions(certificate_functions(context))
-app.register_functions(rotation_functions(context))
-app.register_functions(offboarding_functions(context))
+for blueprint in blueprints:
+    app.register_functions(blueprint)

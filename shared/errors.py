@@ -7,7 +7,8 @@
     │   ├── Unauthenticated       401
     │   ├── Forbidden             403
     │   ├── NotFound              404
-    │   └── TenantBusy            409
+    │   ├── TenantBusy            409
+    │   └── OperationEnded        409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
     ├── OutcomeUnknown            the request left, the answer did not arrive: look before repeating
     └── Refused                   a service, or a check of ours, said no: waiting will not help
@@ -115,6 +116,21 @@ class TenantBusy(RequestError):
             "tenant_busy",
             f"operation {operation_id} is still running on tenant {tenant_id}",
             remediation="Follow the running operation, and send the request again when it ended.",
+            tenant_id=tenant_id,
+        )
+        self.operation_id = operation_id
+
+
+class OperationEnded(RequestError):
+    """The operation ``operation_id`` has ended, so it cannot be stopped."""
+
+    status = 409
+
+    def __init__(self, tenant_id: str, operation_id: str, how: str) -> None:
+        super().__init__(
+            "operation_ended",
+            f"operation {operation_id} has ended: {how}",
+            remediation="Look at the operation. Nothing was stopped, and nothing was undone.",
             tenant_id=tenant_id,
         )
         self.operation_id = operation_id

@@ -1,4 +1,4 @@
-"""Starting operations, and finding them again.
+"""Starting operations, finding them again, and stopping them.
 
 One orchestration instance for each tenant (``tenant-<id>``): the durable engine itself keeps a
 second operation from starting while one runs. The engine forgets an instance when the next one of
@@ -6,21 +6,26 @@ the tenant starts, so ended operations are found in the tenant records.
 
 The input of every orchestrator that runs an operation holds it under ``operation``, as it is before
 its first step, so that an operation can be shown from the moment it was accepted.
+
+An operation is stopped by an event that its orchestrator listens for (`shared.operations`), not by
+ending its instance: only the orchestrator can stop between two steps and write down what was done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from shared.errors import NotYet, TenantBusy
+from shared.errors import NotFound, NotYet, OperationEnded, TenantBusy
 from shared.models import (
     Operation,
     OperationStatus,
     Outcome,
+    cancel_event,
     from_json,
     tenant_of_operation,
     to_json,
@@ -38,6 +43,9 @@ class DurableClient(Protocol):
         self, orchestration_function_name: str, instance_id: str, client_input: Any
     ) -> str: ...
     async def get_status(self, instance_id: str, *, show_input: bool = False) -> Any: ...
+    async def raise_event(
+        self, instance_id: str, event_name: str, event_data: Any = None
+    ) -> None: ...
 
 
 def instance_of(tenant_id: str) -> str:
@@ -107,6 +115,60 @@ async def find_operation(
     return await records.get_operation(identifier)
 
 
+async def cancel_operation(
+    client: DurableClient, records: TenantRecords, identifier: str
+) -> Operation:
+    """Ask an operation to stop; it is still running when this returns. Asking again does no harm.
+
+    Raises:
+        NotFound: ``operation_unknown``.
+        OperationEnded: there is nothing to stop.
+        NotYet: ``not_cancelled``, when the durable engine did not take the request.
+    """
+    operation = await running_operation(client, records, identifier)
+    if operation.cancel_requested_at is not None:
+        return operation
+    try:
+        await client.raise_event(instance_of(operation.tenant_id), cancel_event(identifier))
+    except Exception as error:  # the durable client raises nothing more specific
+        # It may have ended in between; the engine then refuses the event.
+        await running_operation(client, records, identifier)
+        raise NotYet(
+            "not_cancelled",
+            f"the durable engine did not take the request to stop operation {identifier}",
+            remediation="Send the request again; if it persists, look at the function app's log.",
+            tenant_id=operation.tenant_id,
+        ) from error
+    return operation
+
+
+async def running_operation(
+    client: DurableClient, records: TenantRecords, identifier: str
+) -> Operation:
+    """An operation by its id, if it has not ended.
+
+    Raises:
+        NotFound: ``operation_unknown``.
+        OperationEnded: it has.
+    """
+    operation = await find_operation(client, records, identifier)
+    if operation is None:
+        raise operation_unknown(identifier)
+    if operation.finished_at is not None:
+        raise OperationEnded(operation.tenant_id, operation.id, operation.status.value)
+    return operation
+
+
+def operation_unknown(identifier: str) -> NotFound:
+    """The error for an id that no operation has."""
+    return NotFound(
+        "operation_unknown",
+        f"there is no operation {identifier[:100]!r}",
+        remediation="Use the link of the answer that started it.",
+        field="id",
+    )
+
+
 async def newest_operation(
     client: DurableClient, records: TenantRecords, tenant_id: str, recorded: str | None
 ) -> Operation | None:
@@ -115,6 +177,22 @@ async def newest_operation(
     if held is not None or recorded is None:
         return held
     return await records.get_operation(recorded)
+
+
+async def newest_operations(
+    client: DurableClient, records: TenantRecords, tenant_ids: Iterable[str]
+) -> list[Operation]:
+    """The newest operation of each of these tenants that has one."""
+
+    async def newest(tenant_id: str) -> Operation | None:
+        held = await _held(client, tenant_id)
+        if held is not None:
+            return held
+        record = await records.get(tenant_id)
+        return None if record is None else await records.get_operation(record.operation_id)
+
+    found = await asyncio.gather(*(newest(tenant_id) for tenant_id in dict.fromkeys(tenant_ids)))
+    return [operation for operation in found if operation is not None]
 
 
 async def _held(client: DurableClient, tenant_id: str) -> Operation | None:

@@ -59,6 +59,7 @@ class OperationStatus(StrEnum):
     PLANNED = "planned"  # the end of a plan: nothing stands in the way
     WAITING = "waiting"  # a wait was exhausted; nothing was undone, the operation can be repeated
     REFUSED = "refused"  # before anything was changed
+    CANCELLED = "cancelled"  # stopped on request; nothing was undone, it can be repeated
     FAILED = "failed"
 
 
@@ -110,6 +111,15 @@ class Finding(Struct, frozen=True, omit_defaults=True, rename="camel"):
     not_scanned: str | None = None
     reason: str | None = None
     key: str | None = None
+
+
+class Counts(Struct, frozen=True, rename="camel"):
+    """Findings by severity."""
+
+    high: int = 0
+    medium: int = 0
+    low: int = 0
+    info: int = 0
 
 
 class CoverageState(StrEnum):
@@ -172,6 +182,7 @@ class Operation(Struct, omit_defaults=True, rename="camel"):
     """A run on one tenant: its steps are known from the start.
 
     ``id`` is ``<tenant id>.<start, UTC, to the microsecond>``, so the tenant can be read from it.
+    ``cancel_requested_at`` is when it learned that it shall stop; it runs until it has stopped.
     """
 
     id: str
@@ -181,6 +192,7 @@ class Operation(Struct, omit_defaults=True, rename="camel"):
     started_at: datetime
     steps: list[Step]
     finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
 
     def step(self, name: str) -> Step:
         """The step called ``name``; KeyError when there is none."""
@@ -202,6 +214,12 @@ def tenant_of_operation(identifier: str) -> str | None:
     """The tenant id inside an operation id; None when it is not an operation id."""
     match = _OPERATION_ID.fullmatch(identifier)
     return match[1] if match else None
+
+
+def cancel_event(identifier: str) -> str:
+    """The durable event that stops an operation. It has the operation in its name, so that one
+    which comes too late is not taken for the next operation of the tenant."""
+    return f"cancel.{identifier}"
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -571,10 +589,11 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
     the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
     with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
-    put right; ``audit_status`` how it stood at the newest audit; ``receipt`` that of its newest
-    offboarding; ``rotation`` its newest one, ended or not. ``authentication`` is what Mondoo was
-    last proven to sign in with; ``certificate`` and ``federated_credential`` (its id) are those of
-    ours on the application, both of them only where a move from one to the other did not end.
+    put right; ``audit_status`` how it stood at the newest audit, with its ``findings`` unless it
+    failed; ``receipt`` that of its newest offboarding; ``rotation`` its newest one, ended or not.
+    ``authentication`` is what Mondoo was last proven to sign in with; ``certificate`` and
+    ``federated_credential`` (its id) are those of ours on the application, both of them only where
+    a move from one to the other did not end.
 
     ``subscriptions`` is there once Azure was touched, and then ``reader_scopes`` is where Reader is
     assigned by us: None when an attempt ended without telling."""
@@ -607,6 +626,7 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     repair: RepairPolicy = RepairPolicy.REPORT
     audited_at: datetime | None = None
     audit_status: str | None = None
+    findings: Counts | None = None
     receipt: Receipt | None = None
     rotation: Rotation | None = None
 

@@ -19,6 +19,7 @@ class TenantState(StrEnum):
     WAITING = "waiting"
     REFUSED = "refused"
     FAILED = "failed"
+    CANCELLED = "cancelled"  # its newest onboarding was stopped on request
     OFFBOARDED = "offboarded"
     OFFBOARDING_INCOMPLETE = "offboarding-incomplete"  # something of ours may still be there
 
@@ -31,6 +32,7 @@ class TenantEvent(StrEnum):
     ONBOARDING_WAITS = "onboarding-waits"
     ONBOARDING_REFUSED = "onboarding-refused"
     ONBOARDING_FAILED = "onboarding-failed"
+    ONBOARDING_CANCELLED = "onboarding-cancelled"
     OFFBOARDING_COMPLETED = "offboarding-completed"
     OFFBOARDING_STOPPED = "offboarding-stopped"
 
@@ -43,6 +45,7 @@ TRANSITIONS: dict[tuple[TenantState | None, TenantEvent], TenantState] = {
     (_S.WAITING, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.REFUSED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.FAILED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
+    (_S.CANCELLED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.ONBOARDED, _E.ONBOARDING_STARTED): _S.ONBOARDED,
     (_S.OFFBOARDED, _E.ONBOARDING_STARTED): _S.ONBOARDING,
     (_S.OFFBOARDING_INCOMPLETE, _E.ONBOARDING_STARTED): _S.ONBOARDING,
@@ -54,6 +57,8 @@ TRANSITIONS: dict[tuple[TenantState | None, TenantEvent], TenantState] = {
     (_S.ONBOARDED, _E.ONBOARDING_REFUSED): _S.ONBOARDED,
     (_S.ONBOARDING, _E.ONBOARDING_FAILED): _S.FAILED,
     (_S.ONBOARDED, _E.ONBOARDING_FAILED): _S.FAILED,
+    (_S.ONBOARDING, _E.ONBOARDING_CANCELLED): _S.CANCELLED,
+    (_S.ONBOARDED, _E.ONBOARDING_CANCELLED): _S.CANCELLED,
     # A tenant may be offboarded in any state, also one whose record is gone.
     **{(state, _E.OFFBOARDING_COMPLETED): _S.OFFBOARDED for state in (None, *_S)},
     **{(state, _E.OFFBOARDING_STOPPED): _S.OFFBOARDING_INCOMPLETE for state in (None, *_S)},

@@ -144,6 +144,7 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = {
       // the extensions ask for keys of their own, which only the platform has.
       excludedPaths: [
         '/api/health'
+        '/api/dashboard'
         '/api/consent/callback'
         '/api/partner-center/events'
         '/runtime/webhooks/EventGrid'

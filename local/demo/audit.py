@@ -13,7 +13,7 @@ from local.demo.stage import Stage
 from local.samples import Sample
 from local.simulators.tenant import SimulatedTenant
 
-RUN_ENDED = ("done", "stopped", "failed")
+RUN_ENDED = ("done", "stopped", "cancelled", "failed")
 SEVERITIES = ("high", "medium", "low", "info")
 
 

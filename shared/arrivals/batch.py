@@ -8,7 +8,8 @@ operation that no one knows any more is started again, and its steps find what w
 
 A line's operation is written down before it is started; a line whose tenant has an operation
 already joins it (`join`). A line ends ``succeeded``, ``failed`` (with the operation and why),
-``cancelled``, or was ``refused`` when it was read. Only failed and cancelled ones are retried.
+``cancelled`` (with its batch, or its operation was), or was ``refused`` when it was read. Only
+failed and cancelled ones are retried.
 """
 
 from __future__ import annotations
@@ -275,9 +276,10 @@ def _ended(line: Line, operation: Operation) -> Line:
     if operation.status is OperationStatus.SUCCEEDED:
         return msgspec.structs.replace(_clean(line), status=LineStatus.SUCCEEDED)
     stopped = next((s for s in operation.steps if s.outcome and s.outcome.stops), None)
+    cancelled = operation.status is OperationStatus.CANCELLED
     return msgspec.structs.replace(
         line,
-        status=LineStatus.FAILED,
+        status=LineStatus.CANCELLED if cancelled else LineStatus.FAILED,
         code=stopped.code if stopped else operation.status.value,
         message=(stopped.message if stopped else f"the operation is {operation.status}")[:700],
         remediation=stopped.remediation if stopped else "Look at the operation.",

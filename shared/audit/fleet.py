@@ -11,6 +11,9 @@ at the end of the pass. The run itself is one instance, ``fleet-audit``, which i
 overlap. It holds only counters, a cursor and ids; it continues as new after a few rounds, so that
 its history stays small however many tenants there are.
 
+A run is cancelled by a note in the ledger, which each round looks for: audits that run come to
+their end, no more are started, and what was put right stays so.
+
 A roll-out of a newer manifest is the same run with that list in place of each tenant's own, for the
 tenants that are on another one.
 """
@@ -39,6 +42,9 @@ FLEET = "audit_fleet"
 
 ADVANCE_ACTIVITY = "audit_fleet_advance"
 INSTANCE = "fleet-audit"
+
+CANCELLATIONS = "fleet-cancellations"
+"""The shelf of the ledger with the runs that shall stop, by their ids."""
 
 ROUNDS_PER_LIFE = 20
 """Rounds until the orchestrator continues as new; a round is one activity and one timer."""
@@ -70,7 +76,7 @@ class FleetRun(Struct, rename="camel"):
 
     id: str
     started_at: datetime
-    phase: Literal["look", "mend", "done", "stopped", "failed"] = "look"
+    phase: Literal["look", "mend", "done", "stopped", "cancelled", "failed"] = "look"
     confirmed: bool = False
     manifest: str | None = None
     cursor: str | None = None
@@ -94,7 +100,7 @@ class FleetRun(Struct, rename="camel"):
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to do."""
-        return self.phase in ("done", "stopped", "failed")
+        return self.phase in ("done", "stopped", "cancelled", "failed")
 
 
 class FleetStart(Struct, frozen=True, rename="camel"):
@@ -106,6 +112,12 @@ class FleetStart(Struct, frozen=True, rename="camel"):
 
 class FleetRunning(RequestError):
     """A run is going on, so another one is not started."""
+
+    status = 409
+
+
+class FleetEnded(RequestError):
+    """No run is going on, so there is nothing to cancel."""
 
     status = 409
 
@@ -193,6 +205,32 @@ async def newest_run(client: DurableClient) -> dict[str, Any] | None:
     return shown
 
 
+async def cancel_fleet(context: Context, client: DurableClient) -> dict[str, Any]:
+    """Have the run start no more audits; its summary as it is now. May be repeated.
+
+    Raises:
+        FleetEnded: none is going on.
+        NotYet: ``fleet_not_begun``.
+        NotYet, Refused: the ledger cannot be used.
+    """
+    run = await newest_run(client)
+    if run is None or run["phase"] not in ("look", "mend"):
+        raise FleetEnded(
+            "fleet_not_running",
+            "no run over all tenants is going on",
+            remediation="Look at GET /api/audit; start a run with POST /api/audit.",
+        )
+    if "id" not in run:
+        raise NotYet(
+            "fleet_not_begun",
+            "the run over all tenants was taken, and has not begun yet",
+            remediation="Send the request again.",
+            retry_after=2,
+        )
+    await context.ledger.add(CANCELLATIONS, run["id"], context.now().isoformat())
+    return run
+
+
 # --- one round -----------------------------------------------------------------------------------
 
 
@@ -204,7 +242,9 @@ async def advance(context: Context, client: DurableClient, run: FleetRun) -> Fle
     """
     try:
         await _collect(context, client, run)
-        await _start(context, client, run)
+        cancelled = await context.ledger.read(CANCELLATIONS, run.id)
+        if cancelled is None:
+            await _start(context, client, run)
     except NotYet as error:
         run.troubles += 1
         run.notice = error.message
@@ -212,6 +252,12 @@ async def advance(context: Context, client: DurableClient, run: FleetRun) -> Fle
             await _end(context, run, "failed", f"The run was given up: {error.message}.")
         return run
     run.troubles, run.notice = 0, None
+    if cancelled is not None:
+        if not run.pending:
+            await context.ledger.remove(cancelled)
+            done = f"{run.audited} of {run.tenants} tenants that were looked for"
+            await _end(context, run, "cancelled", f"The run was cancelled after {done}.")
+        return run
     if run.pending or run.left or not run.listed:
         return run
     if run.put_off and run.tries < BUSY_TRIES:
@@ -338,7 +384,7 @@ def _refusals(run: FleetRun) -> str | None:
 async def _end(
     context: Context,
     run: FleetRun,
-    phase: Literal["done", "stopped", "failed"],
+    phase: Literal["done", "stopped", "cancelled", "failed"],
     notice: str | None,
 ) -> None:
     if phase == "stopped":

@@ -13,8 +13,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from shared.audit.catalogue import entries
-from shared.audit.report import AuditReport, AuditStatus, Counts
-from shared.models import Finding, Severity, TenantRecord
+from shared.audit.report import AuditReport, AuditStatus
+from shared.models import Counts, Finding, Severity, TenantRecord
 from shared.transitions import TenantState
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

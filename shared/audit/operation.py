@@ -7,7 +7,8 @@
 ``record``   what the audit saw of the tenant, and the operation
 
 ``publish`` and ``record`` run always: a tenant that could not be audited is reported as failing and
-stays in sight. Each may be called any number of times.
+stays in sight. One whose audit was cancelled before it had read the tenant stands as it stood
+before. Each may be called any number of times.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 from shared.models import (
     Finding,
     Operation,
+    OperationStatus,
     Outcome,
     RepairPolicy,
     Severity,
@@ -139,21 +141,27 @@ async def publish(context: Context, order: AuditOrder, audited: Step) -> StepRes
 async def record(context: Context, order: AuditOrder, operation: Operation) -> StepResult:
     """Write down what the audit saw, and the operation with its final status."""
     known = await _record(context, order)
-    report = await _report(context, order, _as_ordered(known, order), operation.step("audit"))
     now = context.now()
-    learned: dict[str, Any] = {
-        "operation_id": order.operation_id,
-        "updated_at": now,
-        "audited_at": report.finished_at,
-        "audit_status": report.status.value,
-    }
-    if order.manifest is not None and _rolled_out(report, order):
-        learned["manifest"] = order.manifest
-    updated = msgspec.structs.replace(followed(known, report), **learned)
-    await context.records.put(updated)
+    learned: dict[str, Any] = {"operation_id": order.operation_id, "updated_at": now}
+    report = await history.recall(context.records, order.operation_id)
+    if report is None and operation.status is OperationStatus.CANCELLED:
+        stands = known.audit_status or "not audited"
+    else:
+        report = await _report(context, order, _as_ordered(known, order), operation.step("audit"))
+        stands = report.status.value
+        failed = report.status is AuditStatus.FAILED
+        learned |= {
+            "audited_at": report.finished_at,
+            "audit_status": stands,
+            "findings": None if failed else report.counts,
+        }
+        if order.manifest is not None and _rolled_out(report, order):
+            learned["manifest"] = order.manifest
+        known = followed(known, report)
+    await context.records.put(msgspec.structs.replace(known, **learned))
     completed = msgspec.convert(to_json(operation), Operation)
     step = completed.step("record")
-    step.outcome, step.message = Outcome.PASSED, f"the tenant stands as {report.status.value}"
+    step.outcome, step.message = Outcome.PASSED, f"the tenant stands as {stands}"
     step.finished_at = completed.finished_at = now
     await context.records.put_operation(completed)
     return StepResult(outcome=step.outcome, message=step.message)

@@ -1,8 +1,9 @@
 """The order of an audit of one tenant, and nothing else: audit, publish, record.
 
 ``publish`` and ``record`` run whatever became of the audit, so that a tenant which fails is told of
-and kept. An audit that may not change what it was to change ends ``refused``. How one step is run,
-repeated and waited for is in `shared.operations`.
+and kept; only a request to cancel keeps ``publish`` from running. An audit that may not change what
+it was to change ends ``refused``. How one step is run, repeated and waited for is in
+`shared.operations`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from shared.models import (
     from_json,
     to_json,
 )
-from shared.operations import OrchestrationContext, Pace, conclude, run_activity, status_after_all
+from shared.operations import (
+    Cancellation,
+    OrchestrationContext,
+    Pace,
+    conclude,
+    run_activity,
+    skip,
+    status_after_all,
+)
 from shared.rights import RIGHT_MISSING
 
 AUDIT = "audit"
@@ -65,17 +74,20 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     """Audit one tenant; the output is the `Operation` as JSON."""
     start = from_json(context.get_input(), AuditStart)
     operation, pace = start.operation, Pace.of(start.waits)
+    cancellation, cancelled = Cancellation(context, operation), False
     results = []
     for name, activity in (("audit", AUDIT_ACTIVITY), ("publish", PUBLISH_ACTIVITY)):
+        step = operation.step(name)
+        if cancellation.requested:
+            cancelled = True
+            skip(step, OperationStatus.CANCELLED)
+            continue
         call = to_json(AuditCall(start.order, operation))
-        results.append(
-            (
-                yield from run_activity(
-                    context, operation, operation.step(name), activity, call, pace
-                )
-            )
+        result = yield from run_activity(
+            context, operation, step, activity, call, pace, cancellation
         )
-    operation.status = status_after_all(results)
+        results.append(result)
+    operation.status = status_after_all(results, cancelled=cancelled)
     if [result.code for result in results if result.outcome.stops] == [RIGHT_MISSING]:
         operation.status = OperationStatus.REFUSED
     written = AuditCall(start.order, operation)

@@ -17,7 +17,15 @@ from msgspec import Struct
 
 from shared.audit.catalogue import EVERYTHING
 from shared.errors import OnboardingError
-from shared.models import Finding, Outcome, RepairPolicy, ServiceCoverage, Severity, TenantRecord
+from shared.models import (
+    Counts,
+    Finding,
+    Outcome,
+    RepairPolicy,
+    ServiceCoverage,
+    Severity,
+    TenantRecord,
+)
 from shared.outcomes import refused
 
 
@@ -66,15 +74,6 @@ class Change(Struct, frozen=True, omit_defaults=True, rename="camel"):
     message: str
     code: str | None = None
     remediation: str | None = None
-
-
-class Counts(Struct, frozen=True, rename="camel"):
-    """Findings by severity."""
-
-    high: int = 0
-    medium: int = 0
-    low: int = 0
-    info: int = 0
 
 
 class Gap(Struct, frozen=True, rename="camel"):

@@ -1,7 +1,7 @@
 """The order of onboarding, and nothing else.
 
     1. every step that the order takes, in turn; a step that failed or whose outcome is unknown
-       stops the rest, which are then ``skipped``
+       stops the rest, which are then ``skipped``; so does a request to cancel
     2. the ``record`` step, always
 
 How one step is run, repeated and waited for is in `shared.operations`.
@@ -30,6 +30,7 @@ from shared.models import (
 )
 from shared.onboarding.steps import STEPS, steps_of
 from shared.operations import (
+    Cancellation,
     OrchestrationContext,
     Pace,
     changed,
@@ -78,15 +79,18 @@ def onboard(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     """Onboard one tenant; the output is the `Operation` as JSON."""
     start = from_json(context.get_input(), OnboardingStart)
     operation, facts = start.operation, Facts()
+    cancellation = Cancellation(context, operation)
     for definition in steps_of(start.order):
         step = operation.step(definition.name)
+        if operation.status is OperationStatus.RUNNING and cancellation.requested:
+            operation.status = OperationStatus.CANCELLED
         if operation.status is not OperationStatus.RUNNING:
-            skip(step)
+            skip(step, operation.status)
             continue
         call = StepCall(order=start.order, facts=facts, changed=changed(operation))
         pace = Pace.of(start.waits, scan=definition.scan)
         result = yield from run_activity(
-            context, operation, step, definition.activity, to_json(call), pace
+            context, operation, step, definition.activity, to_json(call), pace, cancellation
         )
         facts = merged(facts, result)
         if result.outcome.stops:

@@ -1,7 +1,8 @@
 """The order of a rotation, and nothing else.
 
     1. every step of `steps.STEPS` in turn; one that failed or whose outcome is unknown stops the
-       rest, and so does an overlap that is too long to be waited for (which is a success)
+       rest, and so does a request to cancel, or an overlap that is too long to be waited for
+       (which is a success)
     2. ``withdraw``, only when the new certificate was refused at the sign-in
     3. the ``record`` step, always
 
@@ -31,6 +32,7 @@ from shared.models import (
     to_json,
 )
 from shared.operations import (
+    Cancellation,
     OrchestrationContext,
     Pace,
     changed,
@@ -82,17 +84,22 @@ def rotate(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     """Rotate one tenant's certificate; the output is the `Operation` as JSON."""
     start = from_json(context.get_input(), RotationStart)
     operation, order, facts = start.operation, start.order, Facts()
+    cancellation = Cancellation(context, operation)
     refused = postponed = False
     for definition in STEPS:
         step = operation.step(definition.name)
+        if operation.status is OperationStatus.RUNNING and cancellation.requested and not postponed:
+            operation.status = OperationStatus.CANCELLED
         if operation.status is not OperationStatus.RUNNING or postponed:
-            skip(step)
+            skip(step, operation.status)
             if postponed:
                 step.message = "not yet, because the overlap runs"
             continue
         call = to_json(StepCall(order=order, facts=facts, changed=changed(operation)))
         pace = Pace.of(start.waits, scan=definition.scan)
-        result = yield from run_activity(context, operation, step, definition.activity, call, pace)
+        result = yield from run_activity(
+            context, operation, step, definition.activity, call, pace, cancellation
+        )
         facts = from_json(to_json(facts) | result.facts, Facts)
         postponed = definition is OVERLAP and result.outcome is Outcome.PLANNED
         if result.outcome.stops:

@@ -40,6 +40,8 @@ from shared.triggers.problems import Handler
 
 OPEN_ROUTES: dict[str, str] = {
     "health": "monitors have no key, and the answer holds no secret",
+    "dashboard": "a page that holds nothing of any tenant: it asks the interface with the key or"
+    " the token of whoever looks at it, and a browser that opens a page can send neither",
     "consent/callback": "an administrator's browser arrives there from Microsoft's sign-in page;"
     " a single-use state proves that we sent it",
     "partner-center/events": "Partner Center sends no key; it signs each event, and the signature"
@@ -53,6 +55,7 @@ _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _TENANT_ID = "http://schemas.microsoft.com/identity/claims/tenantid"
 _ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 _NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+_ADMITTED = "__admitted_roles__"
 _SIGN_IN = "Get a token for the application in front of this interface and send it as bearer token."
 
 
@@ -77,6 +80,12 @@ class _Principal(Struct, frozen=True):
 
     def values(self, *types: str) -> set[str]:
         return {claim.val for claim in self.claims if claim.typ in types}
+
+
+def roles_of(handler: object) -> frozenset[Role]:
+    """The roles that a gate lets through to a handler; empty for one that has no gate."""
+    roles: frozenset[Role] = getattr(handler, _ADMITTED, frozenset())
+    return roles
 
 
 def auth_level(settings: Settings) -> func.AuthLevel:
@@ -113,6 +122,8 @@ class Gate:
                 request_admitted(handler.__name__, min(caller.values("oid", _OBJECT_ID)))
             return await handler(*args, **kwargs)
 
+        # Wrappers around this one take it over, as `functools.wraps` does.
+        setattr(admitted, _ADMITTED, frozenset(allowed))
         return admitted
 
     def _caller(self, headers: Mapping[str, str]) -> _Principal:

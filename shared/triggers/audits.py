@@ -5,6 +5,7 @@ GET  /api/tenants/{tenant}/report     its newest report, or ``?operation=``; jso
 GET  /api/report                      the report on all tenants, in the same formats
 POST /api/audit                       start a run over all tenants now; 202, or 409 while one runs
 GET  /api/audit                       the newest run
+POST /api/audit/cancel                start no more audits of the run; 202, or 409 where none runs
 POST /api/manifests/{name}/rollout    bring all tenants to a list: a plan first, then the tenants
 timer ``AUDIT_SCHEDULE``              the same as POST /api/audit
 """
@@ -18,7 +19,7 @@ import azure.functions as func
 from msgspec import UNSET, Struct, UnsetType
 
 from shared.audit import history
-from shared.audit.fleet import FleetRunning, newest_run, start_fleet, summary
+from shared.audit.fleet import FleetRunning, cancel_fleet, newest_run, start_fleet, summary
 from shared.audit.rendering.formats import Rendered, chosen, rendered
 from shared.audit.start import start_audit
 from shared.context import Context
@@ -130,6 +131,17 @@ def audit_requests(context: Context) -> df.Blueprint:
                 remediation="Start one with POST /api/audit, or wait for the schedule.",
             )
         return json_response(run)
+
+    @blueprint.function_name("fleet_cancel_request")
+    @blueprint.route(route="audit/cancel", methods=["POST"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    @gate.changes
+    async def fleet_cancel_request(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        headers = {"Location": "/api/audit", "Retry-After": "10"}
+        return json_response(await cancel_fleet(context, client), 202, headers=headers)
 
     @blueprint.function_name("rollout_request")
     @blueprint.route(route="manifests/{name}/rollout", methods=["POST"])

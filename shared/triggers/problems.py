@@ -16,7 +16,7 @@ from typing import Any
 import azure.functions as func
 import msgspec
 
-from shared.errors import NotYet, OnboardingError, RequestError, TenantBusy
+from shared.errors import NotYet, OnboardingError, OperationEnded, RequestError, TenantBusy
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 class Problem(msgspec.Struct, omit_defaults=True, rename="camel"):
     """Problem details. ``field`` is the member of the request that is meant, ``operation`` a link
-    to the operation that stands in the way."""
+    to the operation that stands in the way, or has ended."""
 
     type: str
     title: str
@@ -55,7 +55,7 @@ def problem_response(error: OnboardingError) -> func.HttpResponse:
         tenant_id=error.tenant_id,
         request_id=error.request_id,
     )
-    if isinstance(error, TenantBusy):
+    if isinstance(error, TenantBusy | OperationEnded):
         problem.operation = f"/api/operations/{error.operation_id}"
         headers["Location"] = problem.operation
     return json_response(problem, error.status, headers=headers, mimetype=PROBLEM_JSON)

@@ -4,7 +4,9 @@ POST /api/tenants              202 with Location; 409 while an operation runs on
 POST /api/plan                 200 with what onboarding would do
 GET  /api/tenants              records, paged and filtered by state
 GET  /api/tenants/{tenant}     one record, with its newest operation
+GET  /api/operations?tenants=  the newest operation of each of these tenants
 GET  /api/operations/{id}      an operation with its steps, running or ended
+POST /api/operations/{id}/cancel    stop it at the next safe point; 409 once it has ended
 """
 
 from __future__ import annotations
@@ -14,9 +16,15 @@ import azure.functions as func
 from msgspec import Struct
 
 from shared.context import Context
-from shared.entra.tenants import resolve_tenant
+from shared.entra.tenants import parse_tenant, resolve_tenant
 from shared.errors import InvalidRequest, NotFound
-from shared.instances import find_operation, newest_operation
+from shared.instances import (
+    cancel_operation,
+    find_operation,
+    newest_operation,
+    newest_operations,
+    operation_unknown,
+)
 from shared.models import OnboardingRequest, Operation, TenantRecord
 from shared.onboarding.order import take_order
 from shared.onboarding.plan import plan
@@ -28,6 +36,8 @@ from shared.triggers.problems import answering, json_response
 
 RETRY_AFTER_SECONDS = 5
 PAGE = 100
+MOST_ASKED = 100
+"""Tenants whose operations are asked for at once."""
 
 
 class Accepted(Struct, rename="camel"):
@@ -52,6 +62,12 @@ class TenantPage(Struct, omit_defaults=True, rename="camel"):
 
     tenants: list[TenantRecord]
     next: str | None = None
+
+
+class OperationList(Struct, rename="camel"):
+    """The newest operation of each tenant that was asked for and has one, running or ended."""
+
+    operations: list[Operation]
 
 
 def tenant_functions(context: Context) -> df.Blueprint:
@@ -117,6 +133,17 @@ def tenant_functions(context: Context) -> df.Blueprint:
             )
         return json_response(TenantView(tenant_id, record, operation))
 
+    @blueprint.function_name("list_operations")
+    @blueprint.route(route="operations", methods=["GET"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    @gate.reads
+    async def list_operations(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        asked = _tenants(req.params.get("tenants"))
+        return json_response(OperationList(await newest_operations(client, context.records, asked)))
+
     @blueprint.function_name("get_operation")
     @blueprint.route(route="operations/{id}", methods=["GET"])
     @blueprint.durable_client_input(client_name="client")
@@ -128,14 +155,20 @@ def tenant_functions(context: Context) -> df.Blueprint:
         identifier = req.route_params["id"]
         operation = await find_operation(client, context.records, identifier)
         if operation is None:
-            raise NotFound(
-                "operation_unknown",
-                f"there is no operation {identifier[:100]!r}",
-                remediation="Use the link of the answer that started it.",
-                field="id",
-            )
+            raise operation_unknown(identifier)
         headers = {} if operation.finished_at else {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(operation, headers=headers)
+
+    @blueprint.function_name("cancel_operation_request")
+    @blueprint.route(route="operations/{id}/cancel", methods=["POST"])
+    @blueprint.durable_client_input(client_name="client")
+    @answering
+    @gate.changes
+    async def cancel_operation_request(
+        req: func.HttpRequest, client: df.DurableOrchestrationClient
+    ) -> func.HttpResponse:
+        operation = await cancel_operation(client, context.records, req.route_params["id"])
+        return accepted(operation.id, operation.tenant_id)
 
     return blueprint
 
@@ -161,6 +194,19 @@ def _limit(text: str | None) -> int:
             field="limit",
         )
     return int(text)
+
+
+def _tenants(text: str | None) -> list[str]:
+    """Tenant ids, separated by commas."""
+    named = [part for part in (text or "").split(",") if part.strip()]
+    if not 1 <= len(named) <= MOST_ASKED:
+        raise InvalidRequest(
+            "field_invalid",
+            f"tenants names {len(named)} tenants",
+            remediation=f"Name 1 to {MOST_ASKED} tenant ids, separated by commas.",
+            field="tenants",
+        )
+    return [parse_tenant(part) for part in named]
 
 
 def _state(text: str | None) -> TenantState | None:

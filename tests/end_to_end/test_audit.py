@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.simulators.faults import Fault
 from local.simulators.tenant import SimulatedTenant
 from local.stack import LocalStack
 from tests.driving import Driver, Watch, eventually, outcomes
@@ -62,7 +63,7 @@ def run_fleet(product: Driver, path: str = "/api/audit", **body: Any) -> dict[st
 
     def ended() -> dict[str, Any] | None:
         run: dict[str, Any] = product.get("/api/audit").json()
-        return run if run["phase"] in ("done", "stopped", "failed") else None
+        return run if run["phase"] not in ("look", "mend") else None
 
     return eventually(ended, "the run has ended")
 
@@ -259,6 +260,37 @@ def test_a_run_that_would_change_more_than_a_third_stops_and_goes_on_only_when_a
     run = run_fleet(fleet, confirm=True)
     assert (run["phase"], run["mended"]) == ("done", 2)
     assert fleet.get("/api/report").json()["standing"]["clean"] == 3
+
+
+def test_a_run_that_is_cancelled_starts_no_more_audits_and_lets_those_that_run_end() -> None:
+    settings = {"AUDIT_CONCURRENCY": "1"}
+    with LocalStack(settings=settings) as stack, Driver(stack) as fleet:
+        tenants = [onboarded(fleet, f"halt{number}.onmicrosoft.com") for number in range(3)]
+        first = min(tenant.id for tenant in tenants)
+        fault = Fault("graph", "*", first, times=None, status=503, headers={"Retry-After": "1"})
+        fleet.simulators.run(fleet.simulators.faults.add, fault)
+        assert fleet.post("/api/audit").status_code == 202
+
+        def under_way() -> bool | None:
+            return True if fleet.get("/api/audit").json().get("inFlight") else None
+
+        eventually(under_way, "the first audit runs")
+        answers = [fleet.post("/api/audit/cancel") for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {202}
+        fleet.simulators.run(fleet.simulators.faults.clear)
+
+        def ended() -> dict[str, Any] | None:
+            run: dict[str, Any] = fleet.get("/api/audit").json()
+            return run if run.get("finishedAt") else None
+
+        run = eventually(ended, "the run has ended")
+        assert (run["phase"], run["audited"], run["inFlight"]) == ("cancelled", 1, 0)
+        assert "cancelled after 1 of" in run["notice"]
+        records = fleet.get("/api/tenants").json()["tenants"]
+        assert [r["tenantId"] for r in records if "auditStatus" in r] == [first]
+        answer = fleet.post("/api/audit/cancel")
+        assert (answer.status_code, answer.json()["code"]) == (409, "fleet_not_running")
+        assert run_fleet(fleet)["audited"] == 3, "the next run is not taken for the cancelled one"
 
 
 def test_a_second_run_is_refused_while_one_is_going_on(fleet: Driver) -> None:

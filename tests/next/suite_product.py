@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from local.simulators import Simulators
+from local.simulators.faults import Fault
 from local.stack import LocalStack
 from tests.next.stage import Stage, pb
 from tests.next.suite import Suite
@@ -43,6 +46,16 @@ def a_bad_request_gets_problem_details(stage: Stage) -> None:
     assert answer.headers["content-type"].startswith("application/problem+json"), answer
 
 
+def the_interface_describes_every_route(stage: Stage) -> None:
+    described = stage.http("GET", "/api/openapi.json").json()["paths"]
+    routes = {
+        f"/api/{function.trigger['route']}"
+        for function in stage.functions.values()
+        if function.kind == "httpTrigger"
+    }
+    assert set(described) == routes, set(described) ^ routes
+
+
 def a_tenant_is_onboarded(stage: Stage) -> None:
     (simulators,) = _running
     tenant = simulators.run(simulators.world.add_tenant, "contoso.onmicrosoft.com")
@@ -54,6 +67,33 @@ def a_tenant_is_onboarded(stage: Stage) -> None:
     assert state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, state.failureDetails
     operation = stage.http("GET", f"/api/tenants/{tenant.id}").json()
     assert operation["tenant"]["state"] == "onboarded", operation
+
+
+def an_operation_that_waits_is_cancelled(stage: Stage) -> None:
+    (simulators,) = _running
+    tenant = simulators.run(simulators.world.add_tenant, "fabrikam.onmicrosoft.com")
+    fault = Fault("graph", "POST /servicePrincipals", tenant.id, times=None, status=503)
+    simulators.run(simulators.faults.add, fault)
+    body = json.dumps({"tenant": tenant.id}).encode()
+    accepted = stage.http("POST", "/api/tenants", body=body)
+    assert accepted.status == 202, accepted
+    location = f"/api/operations/{accepted.json()['operation']}"
+    limit = time.monotonic() + 30
+    while "code" not in _step(stage, location, "service-principal"):
+        assert time.monotonic() < limit, "it never waited"
+    answer = stage.http("POST", f"{location}/cancel")
+    assert answer.status == 202, answer
+
+    state = stage.finished(f"tenant-{tenant.id}", timeout=90)
+    assert state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, state.failureDetails
+    assert json.loads(state.output.value)["status"] == "cancelled", state.output.value
+    assert _step(stage, location, "service-principal")["code"] == "operation_cancelled"
+    simulators.run(simulators.faults.clear)
+
+
+def _step(stage: Stage, location: str, name: str) -> dict[str, Any]:
+    operation = stage.http("GET", location).json()
+    return next(step for step in operation["steps"] if step["name"] == name)
 
 
 def its_certificate_is_rotated(stage: Stage) -> None:
@@ -83,8 +123,10 @@ SUITE = Suite(
         every_kind_of_function_is_found,
         the_app_is_healthy,
         a_bad_request_gets_problem_details,
+        the_interface_describes_every_route,
         a_tenant_is_onboarded,
         its_certificate_is_rotated,
         it_is_offboarded_with_a_receipt,
+        an_operation_that_waits_is_cancelled,
     ],
 )

@@ -105,6 +105,7 @@ def replay(
     instance_id: str = "instance",
     timers: Literal["fire", "hold"] = "fire",
     events: Sequence[tuple[str, Any]] = (),
+    once: Callable[[ReplayResult], bool] = lambda so_far: True,
     sub_orchestrators: Mapping[str, Callable[..., Any]] | None = None,
     order: Literal["first", "last"] = "first",
     start: datetime = START,
@@ -119,6 +120,7 @@ def replay(
         timers: `fire`: when nothing else can complete, the next timer fires; `hold`: timers never
             fire, except those between attempts of a retried call.
         events: external events, raised one by one as soon as the orchestrator waits for the name.
+        once: what must hold of the result so far before an event is raised.
         sub_orchestrators: by name, handles (replayed in turn) or functions of one argument.
         order: which of several finished calls is reported first.
         start: when it begins.
@@ -131,6 +133,7 @@ def replay(
         handle, instance_id, dict(activities or {}), dict(sub_orchestrators or {}), list(events)
     )
     host.fire_timers, host.order, host.now = timers == "fire", order, start
+    host.once = once
     with asyncio.Runner() as runner:
         host.runner = runner
         return host.run(input_)
@@ -152,6 +155,7 @@ class _Host:
         self._events = events
         self.fire_timers = True
         self.order = "first"
+        self.once: Callable[[ReplayResult], bool] = lambda so_far: True
         self.now = START
         self.runner: asyncio.Runner
         self._result = ReplayResult()
@@ -297,7 +301,7 @@ class _Host:
         """Let one thing happen, the first of: an event, a call, a timer."""
         waited = {a["externalEventName"] for a in _flatten(actions) if "externalEventName" in a}
         for index, (name, payload) in enumerate(self._events):
-            if name in waited:
+            if name in waited and self.once(self._result):
                 del self._events[index]
                 self._begin_episode()
                 raised = HistoryEventType.EVENT_RAISED

@@ -27,7 +27,7 @@ from shared.rotation import start as rotation_start
 from shared.rotation import steps as rotation
 from shared.rotation.steps import record as rotation_record
 from tests.shared.entra.certificates import some_keys
-from tests.shared.onboarding.rehearsal import WAITS, Hook, Rehearsal, _Durable, _Timer
+from tests.shared.onboarding.rehearsal import WAITS, Hook, Rehearsal, _Durable, _First, _Timer
 
 SHORT = WaitPolicy(first=1, longest=2, propagation_deadline=5, scan_deadline=900)
 
@@ -190,7 +190,9 @@ class Life(Rehearsal):
         running = orchestrator(_Durable(given, self.simulators.clock))
         task, answer, death = next(running), None, None
         while True:
-            if isinstance(task, _Timer):
+            if isinstance(task, _First):
+                answer = await self._first(task, tenant_id)
+            elif isinstance(task, _Timer):
                 await self._pass_time(task.fire_at, tenant_id)
                 answer = None
             else:

@@ -18,7 +18,7 @@ from shared.audit.rendering.html_page import headers as page_headers
 from shared.audit.rendering.html_tenant import tenant_html
 from shared.audit.rendering.junit_xml import fleet_junit, tenant_junit
 from shared.audit.report import AuditReport
-from shared.errors import InvalidRequest
+from shared.media_types import negotiated
 
 
 class Format(StrEnum):
@@ -61,27 +61,7 @@ def chosen(asked: str | None, accept: str | None) -> Format:
     Raises:
         InvalidRequest: ``format_unknown``; `asked` is not a format, or nothing that is accepted is.
     """
-    names = ", ".join(Format)
-    if asked is not None:
-        if asked.lower() in set(Format):
-            return Format(asked.lower())
-        raise InvalidRequest(
-            "format_unknown",
-            f"a report cannot be had as {asked[:40]!r}",
-            remediation=f"Ask for one of: {names}.",
-            field="format",
-        )
-    if accept is None or not accept.strip():
-        return Format.JSON
-    for media_type in _by_preference(accept):
-        if media_type in _ACCEPTED:
-            return _ACCEPTED[media_type]
-    raise InvalidRequest(
-        "format_unknown",
-        f"none of what is accepted is a format of a report: {accept[:80]!r}",
-        remediation=f"Accept one of: {', '.join(MEDIA_TYPES.values())}.",
-        field="Accept",
-    )
+    return negotiated(asked, accept, Format, _ACCEPTED, "a report")
 
 
 def rendered(report: AuditReport | FleetReport, wanted: Format) -> Rendered:
@@ -109,21 +89,3 @@ def _body(report: AuditReport | FleetReport, wanted: Format) -> bytes:
         return fleet[wanted](report)
     tenant = {Format.CSV: tenant_csv, Format.HTML: tenant_html, Format.JUNIT: tenant_junit}
     return tenant[wanted](report)
-
-
-def _by_preference(accept: str) -> list[str]:
-    """Media types of an Accept header, best first; those with q=0 are left out."""
-    weighted: list[tuple[float, str]] = []
-    for part in accept.split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter.removeprefix("q="))
-                except ValueError:
-                    weight = 0.0
-        if weight > 0:
-            weighted.append((weight, media_type))
-    # Sorting is stable: equal weights stay in the order in which they were written.
-    return [media_type for _, media_type in sorted(weighted, key=lambda one: -one[0])]

@@ -17,8 +17,8 @@ from importlib.resources import files
 
 from shared.audit.rendering.markup import Child, Markup, element, joined
 from shared.audit.rendering.words import STATUSES, day, from_then, moment, stamp
-from shared.audit.report import AuditReport, AuditStatus, Counts
-from shared.models import Severity
+from shared.audit.report import AuditReport, AuditStatus
+from shared.models import Counts, Severity
 
 
 @cache
@@ -36,7 +36,15 @@ def security_policy() -> str:
     )
 
 
-def page(title: str, *, standing: str, header: Child, main: Child, footer: Child) -> bytes:
+def page(
+    title: str,
+    *,
+    standing: str,
+    header: Child,
+    main: Child,
+    footer: Child,
+    skip_to: str = "Skip to the report",
+) -> bytes:
     """A whole page. ``standing`` gives it its colour; see `colour_of`."""
     head = element(
         "head",
@@ -52,7 +60,7 @@ def page(title: str, *, standing: str, header: Child, main: Child, footer: Child
     )
     body = element(
         "body",
-        element("a", "Skip to the report", href="#report", class_="skip"),
+        element("a", skip_to, href="#report", class_="skip"),
         element("header", element("div", header, class_="wide"), class_="top"),
         element("main", main, id="report", class_="wide"),
         element("footer", footer, class_="wide"),
@@ -148,18 +156,20 @@ def table(
     rows: Iterable[Sequence[Child]],
     *,
     numbers: Collection[str] = (),
+    kind: str | None = None,
 ) -> Markup:
-    """A table under the heading of section ``identifier``, which also names its style.
+    """A table under the heading of section ``identifier``, which also names its style unless
+    ``kind`` does.
 
     A narrow screen shows a row as a block with the headings at its side; roles are said, since
     browsers forget those of a table that is shown as something else.
     """
 
-    def kind(heading: str) -> str | None:
+    def number(heading: str) -> str | None:
         return "number" if heading in numbers else None
 
     head = [
-        element("th", heading, scope="col", role="columnheader", class_=kind(heading))
+        element("th", heading, scope="col", role="columnheader", class_=number(heading))
         for heading in headings
     ]
     body = [
@@ -171,7 +181,7 @@ def table(
                     element("div", content),
                     data_label=heading,
                     role="cell",
-                    class_=kind(heading),
+                    class_=number(heading),
                 )
                 for heading, content in zip(headings, row, strict=True)
             ],
@@ -185,7 +195,7 @@ def table(
         element("tbody", body, role="rowgroup"),
         role="table",
         aria_labelledby=f"{identifier}-heading",
-        class_=identifier,
+        class_=kind or identifier,
     )
 
 

@@ -44,8 +44,12 @@ async def run(
         return await _refused(context, order, operation)
     now = context.now()
     entries = [_explained(entry, operation) for entry in facts.entries]
-    complete = not any(step.outcome and step.outcome.stops for step in operation.steps) and not any(
-        entry.fate in OPEN and entry.kind is not ObjectKind.DELEGATED_GRANT for entry in entries
+    complete = (
+        operation.status is not OperationStatus.CANCELLED
+        and not any(step.outcome and step.outcome.stops for step in operation.steps)
+        and not any(
+            entry.fate in OPEN and entry.kind is not ObjectKind.DELEGATED_GRANT for entry in entries
+        )
     )
     receipt = Receipt(
         operation_id=order.operation_id,
@@ -164,6 +168,8 @@ def _record(
         coverage=[],
         scanned_at=None,
         onboarded_at=None,
+        audit_status=None,
+        findings=None,
         rotation=None,
     )
 

@@ -32,6 +32,7 @@ EVENTS = {
     OperationStatus.WAITING: TenantEvent.ONBOARDING_WAITS,
     OperationStatus.REFUSED: TenantEvent.ONBOARDING_REFUSED,
     OperationStatus.FAILED: TenantEvent.ONBOARDING_FAILED,
+    OperationStatus.CANCELLED: TenantEvent.ONBOARDING_CANCELLED,
 }
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from shared.audit.fleet_report import Kind, Standing, fleet_report
-from shared.audit.report import Counts
-from shared.models import Severity
+from shared.models import Counts, Severity
 from tests.shared.audit.rendering import samples
 
 
