@@ -12,13 +12,14 @@ from local.simulators import Simulators
 from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
 from local.simulators.objects import Lag
 from local.simulators.picture import picture
+from local.simulators.resource_manager import OWNER
 from local.simulators.tenant import SimulatedTenant
 from shared.certificates import make_bundle
 
 
 @dataclass
 class Sample:
-    """A tenant and what must become of it.
+    """A tenant and what must become of it; ``choices`` are what its request asks for besides.
 
     ``holds`` is asked at the end, with the operation as JSON, and says what is wrong, if anything.
     """
@@ -28,6 +29,7 @@ class Sample:
     status: str
     tenant: SimulatedTenant
     holds: Callable[[dict], str | None] = field(default=lambda operation: None)  # type: ignore[type-arg]
+    choices: dict[str, str] = field(default_factory=dict)
 
 
 def sample_tenants(simulators: Simulators) -> list[Sample]:
@@ -48,6 +50,8 @@ def _seed(simulators: Simulators) -> list[Sample]:
     without_exchange = world.add_tenant(
         "litware.onmicrosoft.com", display_name="Litware", services=frozenset({"sharepoint"})
     )
+
+    _give_azure(simulators, without_exchange)
 
     missing = "RoleManagement.ReadWrite.Directory"
     lacking = world.add_tenant(
@@ -96,10 +100,11 @@ def _seed(simulators: Simulators) -> list[Sample]:
         ),
         Sample(
             "litware.onmicrosoft.com",
-            "has no Exchange Online",
+            "no Exchange Online, scans Azure",
             "succeeded",
             without_exchange,
             exchange_named,
+            {"subscriptions": "all"},
         ),
         Sample(
             "northwind.onmicrosoft.com",
@@ -110,6 +115,16 @@ def _seed(simulators: Simulators) -> list[Sample]:
         ),
         Sample("tailspin.onmicrosoft.com", "replicates slowly", "succeeded", slow, waited),
     ]
+
+
+def _give_azure(simulators: Simulators, tenant: SimulatedTenant) -> None:
+    """Two subscriptions, on which our automation may assign roles."""
+    estate = simulators.resource_manager.of(tenant)
+    for name in ("production", "test"):
+        estate.add_subscription(name)
+    automation = tenant.service_principal_by_app_id(simulators.world.home_app.app_id)
+    assert automation is not None
+    estate.assign(automation.id, OWNER, estate.root)
 
 
 def _certificate(subject: str) -> x509.Certificate:

@@ -154,8 +154,8 @@ class CoverageCause(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class ServiceCoverage(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams`` or
-    ``intune``; without causes it is all of it."""
+    """What the newest scan covers of ``entra``, ``exchange``, ``sharepoint``, ``teams``, ``intune``
+    or ``azure``; without causes it is all of it."""
 
     service: str
     state: CoverageState
@@ -450,8 +450,9 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
     ``observed_*`` is what preflight read: a step that finds its goal in there has nothing to do. A
     step that must write reads again first. ``scan_before`` is when the newest scan had started, by
-    Mondoo's clock, at the moment we asked for ours. ``federated_credential`` is the id of ours on
-    the application, which was right at ``federated_since``.
+    Mondoo's clock, at the moment we asked for ours; ``azure_*`` is likewise of Azure's scan.
+    ``reader_scopes`` is where Reader in Azure is assigned by us. ``federated_credential`` is the id
+    of ours on the application, which was right at ``federated_since``.
     """
 
     display_name: str | None = None
@@ -467,10 +468,13 @@ class Facts(Struct, frozen=True, omit_defaults=True, rename="camel"):
     granted: list[str] = []
     integration: str | None = None
     azure_integration: str | None = None
+    reader_scopes: list[str] | None = None
     federated_credential: str | None = None
     federated_since: datetime | None = None
     scan_requested: bool = False
     scan_before: datetime | None = None
+    azure_scan_requested: bool = False
+    azure_scan_before: datetime | None = None
     scanned_at: datetime | None = None
     asset: str | None = None
     grade: str | None = None
@@ -528,6 +532,8 @@ class ObjectKind(StrEnum):
     """What an onboarding makes, in the order in which an offboarding removes it."""
 
     INTEGRATION = "integration"
+    AZURE_INTEGRATION = "azure-integration"
+    AZURE_ROLE = "azure-role"
     DIRECTORY_ROLE = "directory-role"
     PERMISSION = "permission"
     DELEGATED_GRANT = "delegated-grant"  # made by others, and goes with the service principal
@@ -587,7 +593,10 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     failed; ``receipt`` that of its newest offboarding; ``rotation`` its newest one, ended or not.
     ``authentication`` is what Mondoo was last proven to sign in with; ``certificate`` and
     ``federated_credential`` (its id) are those of ours on the application, both of them only where
-    a move from one to the other did not end."""
+    a move from one to the other did not end.
+
+    ``subscriptions`` is there once Azure was touched, and then ``reader_scopes`` is where Reader is
+    assigned by us: None when an attempt ended without telling."""
 
     tenant_id: str
     state: TenantState
@@ -606,6 +615,8 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     federated_credential: str | None = None
     integration: str | None = None
     azure_integration: str | None = None
+    subscriptions: SubscriptionScope | None = None
+    reader_scopes: list[str] | None = None
     console: str | None = None
     asset: str | None = None
     grade: str | None = None

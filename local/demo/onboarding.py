@@ -38,7 +38,7 @@ def _onboard(stage: Stage, sample: Sample) -> Ending:
     journal = stage.simulators.journal
     first = len(journal.calls)
     began = time.monotonic()
-    operation = stage.run("/api/tenants", {"tenant": sample.domain})
+    operation = stage.run("/api/tenants", {"tenant": sample.domain, **sample.choices})
     seconds = time.monotonic() - began
     requests = {
         service: sum(
@@ -59,8 +59,8 @@ def _onboard(stage: Stage, sample: Sample) -> Ending:
 
 
 def _coverage(operation: dict[str, Any]) -> None:
-    """What the first scan covers of each service, and why not more."""
-    stated = next(s.get("coverage", []) for s in operation["steps"] if s["name"] == "first-scan")
+    """What the scans cover of each service, and why not more."""
+    stated = [each for step in operation["steps"] for each in step.get("coverage", [])]
     print("  coverage:" + ("" if stated else " none, since no scan was made"))
     for service in stated:
         reasons = "; ".join(

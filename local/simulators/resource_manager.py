@@ -1,22 +1,25 @@
 """Azure Resource Manager: the subscriptions of each tenant and who has which role on them.
 
 A caller sees the subscriptions on which it has a role, at the subscription or at the tenant's root
-management group, and may assign roles where it is Owner, User Access Administrator or Role Based
-Access Control Administrator. A second assignment of the same role to the same principal on the same
-scope is refused as a conflict, unless it has the same name and content.
+management group; it may read what is in them as Reader, Contributor or Owner, and assign roles
+where it is Owner, User Access Administrator or Role Based Access Control Administrator. A second
+assignment of the same role to the same principal on the same scope is refused as a conflict, unless
+it has the same name and content.
 
-Source: Azure REST API, subscriptions 2022-12-01 and roleAssignments 2022-04-01.
+Source: Azure REST API, subscriptions 2022-12-01, resources 2021-04-01, roleAssignments 2022-04-01.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from aiohttp import web
 
 from local.simulators.catalogue import RESOURCE_MANAGER
+from local.simulators.clock import Clock
 from local.simulators.entra import TokenRejected, bearer
 from local.simulators.service import CallDescription, Service, body_of
 from local.simulators.tenant import SimulatedTenant, new_id
@@ -29,25 +32,33 @@ OWNER: Final = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _ASSIGNS: Final = frozenset(
     {OWNER, "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9", "f58310d9-a9f6-439a-9e8d-f62e7b41a168"}
 )
+_READS: Final = frozenset({OWNER, READER, "b24988ac-6180-42a0-ab88-20f7382dd24c"})
 _ROLES: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _GROUP: Final = "/providers/Microsoft.Management/managementGroups/"
 
 
 @dataclass(slots=True)
 class AzureRole:
-    """A role of a principal on a scope; `name` is the GUID in the assignment's address."""
+    """A role of a principal on a scope; `name` is the GUID in the assignment's address. It is
+    listed at once, and honoured from `effective` on."""
 
     name: str
     scope: str
     role_id: str
     principal_id: str
+    effective: datetime
 
 
 @dataclass(slots=True)
 class AzureEstate:
-    """What a tenant has in Azure: subscriptions by id, with their names, and role assignments."""
+    """What a tenant has in Azure: subscriptions by id, with their names, and role assignments.
+
+    `lag` is how long Azure takes to honour an assignment.
+    """
 
     tenant: SimulatedTenant
+    clock: Clock
+    lag: timedelta = timedelta()
     subscriptions: dict[str, str] = field(default_factory=dict)
     roles: list[AzureRole] = field(default_factory=list)
 
@@ -66,16 +77,19 @@ class AzureEstate:
 
     def assign(self, principal_id: str, role_id: str, scope: str) -> AzureRole:
         """A role that somebody assigned."""
-        made = AzureRole(new_id(), scope, role_id, principal_id)
+        made = AzureRole(new_id(), scope, role_id, principal_id, self.clock.now())
         self.roles.append(made)
         return made
 
     def held(self, principal_id: str, scope: str) -> set[str]:
-        """Roles of a principal on a scope, its own and those from above."""
+        """Roles of a principal on a scope that are honoured, its own and those from above."""
+        now = self.clock.now()
         return {
             role.role_id
             for role in self.roles
-            if role.principal_id == principal_id and role.scope in (scope, self.root)
+            if role.principal_id == principal_id
+            and role.scope in (scope, self.root)
+            and role.effective <= now
         }
 
 
@@ -91,10 +105,13 @@ class ResourceManagerService(Service):
 
     def of(self, tenant: SimulatedTenant) -> AzureEstate:
         """The estate of a tenant; empty at first."""
-        return self._estates.setdefault(tenant.id, AzureEstate(tenant))
+        return self._estates.setdefault(tenant.id, AzureEstate(tenant, self.simulators.clock))
 
     def routes(self) -> list[web.RouteDef]:
-        routes: list[web.RouteDef] = [web.get("/subscriptions", self._list)]
+        routes: list[web.RouteDef] = [
+            web.get("/subscriptions", self._list),
+            web.get("/subscriptions/{subscription}/resources", self._list_resources),
+        ]
         for scope in ("/subscriptions/{subscription}", _GROUP + "{group}"):
             routes += [
                 web.get(scope + _ROLES, self._list_roles),
@@ -141,6 +158,14 @@ class ResourceManagerService(Service):
             )
         return web.json_response(answer)
 
+    async def _list_resources(self, request: web.Request) -> web.Response:
+        """None, for those who may read."""
+        caller, estate = self._caller(request, "2021-04-01")
+        scope = self._scope(request, estate)
+        if not estate.held(caller, scope) & _READS:
+            raise _refusal(403, "AuthorizationFailed", f"no authorization over scope '{scope}'")
+        return web.json_response({"value": []})
+
     async def _list_roles(self, request: web.Request) -> web.Response:
         caller, estate = self._caller(request, "2022-04-01")
         scope = self._scope(request, estate)
@@ -179,7 +204,8 @@ class ResourceManagerService(Service):
                 if role.name == name:
                     return web.json_response(_view(role, estate))
                 raise _refusal(409, "RoleAssignmentExists", "The role assignment already exists.")
-        made = AzureRole(name, scope, role_id, principal_id)
+        effective = estate.clock.now() + estate.lag
+        made = AzureRole(name, scope, role_id, principal_id, effective)
         estate.roles.append(made)
         return web.json_response(_view(made, estate), status=201)
 

@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.audit.checks import application, credentials, integration, permissions, roles
+from shared.audit.checks import (
+    application,
+    azure,
+    credentials,
+    integration,
+    permissions,
+    roles,
+    scan,
+)
+from shared.audit.coverage import access_in
 from shared.audit.deviations import Deviation, deviation
 from shared.audit.observation import Observation
 from shared.entra.inventory import Aspect, Inventory, Why
@@ -60,6 +69,12 @@ def deviations(
 ) -> list[Deviation]:
     """`compare`, with what a correction of each would change."""
     found = list(_all(observation, record, manifest, now, limits))
+    if record.app_id is not None:
+        known = {each.finding.code for each in found}
+        keyless = record.authentication is ScannerAuthentication.FEDERATED
+        access = access_in(observation.inventory, manifest, keyless=keyless)
+        found += scan.scan(observation.integration, manifest, access, known)
+        found += azure.azure(observation.azure, record, known, now=now, overdue=limits.scan_overdue)
     return sorted(found, key=lambda each: _order(each.finding))
 
 

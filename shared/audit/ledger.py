@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from shared.audit.checks import azure, scan
 from shared.audit.history import LEFT_OUT
 from shared.audit.report import AuditReport, AuditStatus
 from shared.models import Finding
@@ -23,7 +24,8 @@ from shared.mondoo.upload import Reported
 _PERMISSIONS = frozenset(
     {"permission_missing", "permission_not_granted", "permission_not_declared"}
 )
-_SCANS = frozenset({"scan_overdue", "scan_error", "scan_warning"})
+_SCANS = frozenset({"scan_overdue", "scan_message"})
+_AZURE_SCANS = frozenset({"azure_scan_overdue"})
 _INTEGRATION = _SCANS | {
     "integration_not_ours",
     "integration_error",
@@ -85,6 +87,8 @@ HIDES: dict[str, frozenset[str]] = {
     "app_role_absent": _PERMISSIONS,
     "integration_missing": _INTEGRATION,
     "integration_paused": _SCANS,
+    "azure_integration_missing": _AZURE_SCANS | {"azure_integration_paused"},
+    "azure_integration_paused": _AZURE_SCANS,
     "not_checked": frozenset(
         {
             "delegated_grant",
@@ -119,9 +123,19 @@ def ledger(reports: Iterable[AuditReport]) -> list[Reported]:
         if LEFT_OUT in codes:
             continue  # anything may be among those that were too many to keep
         for key, one in known.items():
-            if key not in standing and one.fixed_at is None and one.finding.code not in hidden:
+            if key not in standing and one.fixed_at is None and not _is_hidden(one.finding, hidden):
                 known[key] = replace(one, fixed_at=report.finished_at)
     return sorted(known.values(), key=lambda one: one.fixed_at is not None)
+
+
+def _is_hidden(finding: Finding, hidden: frozenset[str]) -> bool:
+    """Whether it may still stand, unseen: itself, or as what a scan told us that is not read."""
+    key = _key(finding)
+    return (
+        finding.code in hidden
+        or (scan.MARK in key and hidden >= _SCANS)
+        or (azure.MARK in key and hidden >= _AZURE_SCANS)
+    )
 
 
 def _key(finding: Finding) -> str:

@@ -1,8 +1,8 @@
 """One look at everything that an audit compares: the tenant, the vault, the Mondoo integration.
 
-The three are asked side by side; a tenant without drift takes one Graph request, one of the vault
-and one of Mondoo. If any of them cannot be read the audit has failed: a read that fails is never
-taken for "there is none".
+All are asked side by side; a tenant without drift takes one Graph request, one of the vault and one
+of Mondoo (two where its Azure subscriptions are scanned). If any of them cannot be read the audit
+has failed: a read that fails is never taken for "there is none".
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from shared.vault.certificates import StoredCertificate, is_own
 @dataclass(frozen=True)
 class Observation:
     """What was seen. ``certificate`` is what the vault holds under the recorded name; it and
-    ``integration`` are None where the record names none, or where there is none any more.
-    ``own_certificate``: it is the administrator's own. ``federation``: whose tokens a keyless
-    integration signs in with."""
+    ``integration`` are None where the record names none, or where there is none any more; likewise
+    ``azure``, the integration for subscriptions. ``own_certificate``: it is the administrator's
+    own. ``federation``: whose tokens a keyless integration signs in with."""
 
     inventory: Inventory
     certificate: StoredCertificate | None
     integration: Integration | None
     federation: Federation | None = None
     own_certificate: bool = False
+    azure: Integration | None = None
 
 
 async def observe(context: Context, record: TenantRecord, manifest: Manifest) -> Observation:
@@ -43,20 +44,24 @@ async def observe(context: Context, record: TenantRecord, manifest: Manifest) ->
     answers = await asyncio.gather(
         _inventory(context, record, manifest),
         _certificate(context, record),
-        _integration(context, record),
+        _integration(context, record.integration),
+        _integration(context, record.azure_integration),
         return_exceptions=True,
     )
     failures = [answer for answer in answers if isinstance(answer, BaseException)]
     if failures:
         raise next((each for each in failures if isinstance(each, Refused)), failures[0])
-    inventory, certificate, integration = answers
+    inventory, certificate, integration, azure = answers
     assert isinstance(inventory, Inventory)
     assert certificate is None or isinstance(certificate, StoredCertificate)
     assert integration is None or isinstance(integration, Integration)
+    assert azure is None or isinstance(azure, Integration)
     federation = None
     if integration is not None:
         federation = integration.federation(context.settings.cloud.federation_audience)
-    return Observation(inventory, certificate, integration, federation, _own(context, record))
+    return Observation(
+        inventory, certificate, integration, federation, _own(context, record), azure
+    )
 
 
 async def _inventory(context: Context, record: TenantRecord, manifest: Manifest) -> Inventory:
@@ -78,12 +83,12 @@ def _own(context: Context, record: TenantRecord) -> bool:
     return used is not None and is_own(used, context.vault.url, name, record.tenant_id)
 
 
-async def _integration(context: Context, record: TenantRecord) -> Integration | None:
-    if record.integration is None:
+async def _integration(context: Context, mrn: str | None) -> Integration | None:
+    if mrn is None:
         return None
     try:
         # By its MRN: a list of a space with thousands of tenants would be read for each of them.
-        return await integrations.read(context.mondoo, record.integration)
+        return await integrations.read(context.mondoo, mrn)
     except Refused as error:
         if error.code != "mondoo_not_found":
             raise

@@ -17,7 +17,15 @@ from msgspec import Struct
 
 from shared.audit.catalogue import EVERYTHING
 from shared.errors import OnboardingError
-from shared.models import Counts, Finding, Outcome, RepairPolicy, Severity, TenantRecord
+from shared.models import (
+    Counts,
+    Finding,
+    Outcome,
+    RepairPolicy,
+    ServiceCoverage,
+    Severity,
+    TenantRecord,
+)
 from shared.outcomes import refused
 
 
@@ -106,7 +114,8 @@ class Difference(Struct, frozen=True, rename="camel"):
 class AuditReport(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One audit of one tenant.
 
-    ``gaps`` are what cannot be scanned as things are now; ``unread`` what the audit itself did not
+    ``gaps`` are what cannot be scanned as things are now, and ``coverage`` says how much of each
+    service the newest scan saw; ``unread`` what the audit itself did not
     read. ``failure`` is set when it did not come to its end: with status ``failed`` nothing was
     read at all, else what it says is that of the last reading, and changes after that are unknown.
     ``rights_missing`` names what kept a repair from being begun; nothing was changed then.
@@ -133,6 +142,7 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, rename="camel"):
     found: list[Finding] = []
     changes: list[Change] = []
     gaps: list[Gap] = []
+    coverage: list[ServiceCoverage] = []
     unread: list[Unread] = []
     rights_missing: list[Finding] = []
     failure: Failure | None = None

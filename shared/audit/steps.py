@@ -28,6 +28,7 @@ import msgspec
 
 from shared.audit import comparison
 from shared.audit.comparison import DEFAULT_LIMITS, Limits
+from shared.audit.coverage import coverage
 from shared.audit.deviations import Deviation
 from shared.audit.observation import Observation, observe
 from shared.audit.plan import PlannedChange, plan, refused, rehearsed
@@ -47,7 +48,7 @@ from shared.audit.settlement import Attempt, settle
 from shared.context import Context
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 from shared.manifest import Manifest, load_manifest
-from shared.models import Finding, RepairPolicy, TenantRecord
+from shared.models import Finding, RepairPolicy, ScannerAuthentication, TenantRecord
 from shared.rights import REPAIR_RIGHTS, WRITE_DELEGATED_GRANTS, missing_rights
 
 ROUNDS = 4
@@ -217,6 +218,11 @@ def _report(
         found=found,
         changes=changes,
         gaps=gaps_in(standing),
+        coverage=coverage(
+            observation,
+            manifest_of(context, record),
+            keyless=record.authentication is ScannerAuthentication.FEDERATED,
+        ),
         unread=[Unread(aspect.value, why.value) for aspect, why in inventory.unread.items()],
         rights_missing=missing,
         failure=failure_of(failure) if failure is not None else refusal_of(missing),
@@ -230,6 +236,7 @@ def followed(record: TenantRecord, report: AuditReport) -> TenantRecord:
         "initial_domain": report.initial_domain,
         "service_principal_id": report.service_principal_id,
         "scanned_at": report.scan_finished,
+        "coverage": report.coverage or None,
     }
     return msgspec.structs.replace(
         record, **{name: value for name, value in learned.items() if value is not None}

@@ -24,6 +24,9 @@ SERVICES = {
 """The services of the statement, with the names that people know."""
 
 EVERYTHING = tuple(SERVICES)
+AZURE = "azure"
+NAMES = {**SERVICES, AZURE: "Azure"}
+"""All that a statement may tell of; Azure only where its subscriptions are to be scanned."""
 
 
 @dataclass(frozen=True)

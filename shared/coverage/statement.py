@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.coverage.messages import (
     EVERYTHING,
+    NAMES,
     SERVICES,
     Meaning,
     meaning,
@@ -33,7 +34,7 @@ from shared.models import (
     ServiceCoverage,
     Severity,
 )
-from shared.mondoo.integrations import Message
+from shared.mondoo.integrations import Integration, Message
 
 _NEEDS_ROLE = ("exchange", "teams")
 """Services that answer an application only if it holds a directory role."""
@@ -85,7 +86,7 @@ class Statement:
         """One line for people."""
         parts = []
         for state, words in _WORDS.items():
-            names = [SERVICES[each.service] for each in self.services if each.state is state]
+            names = [NAMES[each.service] for each in self.services if each.state is state]
             if names:
                 parts.append(f"{words}: {', '.join(names)}")
         return "; ".join(parts)
@@ -104,9 +105,12 @@ def needs_a_look(messages: Iterable[Message]) -> bool:
     return any(each is not None and each.kind is CauseKind.PERMISSION for each in found)
 
 
-def credential_refused(messages: Iterable[Message]) -> bool:
-    """Whether the newest scan could not use the credential that Mondoo holds."""
-    found = [meaning(message) for message in messages if message.matters]
+def credential_refused(integration: Integration) -> bool:
+    """Whether a scan since the last change could not use the credential that Mondoo holds."""
+    scanned, changed = integration.scan_finished, integration.last_modified
+    if scanned is None or (changed is not None and scanned < changed):
+        return False
+    found = [meaning(message) for message in integration.messages if message.matters]
     return any(each is not None and each.kind is CauseKind.CREDENTIAL for each in found)
 
 
@@ -123,13 +127,20 @@ def statement(messages: Iterable[Message], manifest: Manifest, access: Access) -
         if message.suppressed:
             continue
         known = meaning(message)
-        if known is None:
-            if message.matters:
-                book.pass_on(message)
-        elif message.matters or known.permission is not None:
-            book.enter(known, message)
+        if message.matters or (known is not None and known.permission is not None):
+            book.read(message)
     book.compare_grants()
     return book.closed()
+
+
+def complaints(messages: Iterable[Message], manifest: Manifest, access: Access) -> list[Finding]:
+    """What the messages alone complain of. For an audit, which has looked at grants and roles
+    itself: what follows from those is not in it."""
+    book = _Book(manifest, access)
+    for message in messages:
+        if message.matters:
+            book.read(message)
+    return book.closed().findings
 
 
 @dataclass(frozen=True)
@@ -158,9 +169,12 @@ class _Book:
     said: dict[str, str] = field(default_factory=dict)
     """The scanner's own words on a service that refused it."""
 
-    def enter(self, known: Meaning, message: Message) -> None:
+    def read(self, message: Message) -> None:
         """What a message means, given what we know of the tenant."""
-        if known.permission is not None:
+        known = meaning(message)
+        if known is None:
+            self._pass_on(message)
+        elif known.permission is not None:
             self._named(known)
         elif known.refused:
             for service in known.services:
@@ -182,19 +196,12 @@ class _Book:
                 )
             )
 
-    def pass_on(self, message: Message) -> None:
-        """A message that nobody has explained to us, in its own words."""
-        severe = message.status == "ERROR"
-        finding = Finding(
-            code="scan_message",
-            severity=Severity.HIGH if severe else Severity.MEDIUM,
-            subject=message.identifier or "scan",
-            message=message.text,
-            remediation="See what the message names; the scanner reported it in its own words.",
-        )
+    def _pass_on(self, message: Message) -> None:
+        """A message that nobody has explained to us."""
+        finding = passed_on(message)
         if finding not in self.unknown:
             self.unknown.append(finding)
-        if severe:
+        if finding.severity is Severity.HIGH:
             services = services_of(message) or EVERYTHING
             self.causes.append(
                 _Cause(
@@ -422,6 +429,17 @@ class _Book:
                 for cause in causes
             ],
         )
+
+
+def passed_on(message: Message) -> Finding:
+    """A message in its own words."""
+    return Finding(
+        code="scan_message",
+        severity=Severity.HIGH if message.status == "ERROR" else Severity.MEDIUM,
+        subject=message.identifier or "scan",
+        message=message.text,
+        remediation="See what the message names; the scanner reported it in its own words.",
+    )
 
 
 def _finding(cause: _Cause) -> Finding:

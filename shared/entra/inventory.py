@@ -160,6 +160,11 @@ class ResourcePrincipal:
     enabled: bool
     roles: Mapping[str, OfferedRole]
 
+    def offers(self, role_id: str) -> bool:
+        """Whether applications can be granted this role."""
+        role = self.roles.get(role_id)
+        return role is not None and role.usable
+
 
 @dataclass(frozen=True)
 class AuditedApplication:

@@ -11,26 +11,20 @@ Source: Mondoo's Terraform provider, resource ``mondoo_integration_azure``, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from shared.models import SubscriptionScope
 from shared.mondoo.client import MondooClient
-from shared.mondoo.integrations import LONGEST_NAME
+from shared.mondoo.integrations import LONGEST_NAME, Integration, integration_of
 
 
 @dataclass(frozen=True)
-class AzureIntegration:
-    """An Azure integration as Mondoo shows it. Ids are lower-case, lists are sorted."""
+class AzureIntegration(Integration):
+    """An Azure integration as Mondoo shows it; lists of subscriptions are lower-case and sorted."""
 
-    mrn: str
-    name: str
-    tenant_id: str
-    client_id: str
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
-    created: str = ""
 
     def covers(self, scope: SubscriptionScope) -> bool:
         """Whether it scans exactly these subscriptions."""
@@ -41,11 +35,17 @@ async def find(
     client: MondooClient, space: str, *, tenant_id: str, app_id: str
 ) -> list[AzureIntegration]:
     """All Azure integrations of a tenant and application in a space, oldest first."""
+    found = await of_tenant(client, space, tenant_id)
+    return [one for one in found if one.client_id == app_id.lower()]
+
+
+async def of_tenant(client: MondooClient, space: str, tenant_id: str) -> list[AzureIntegration]:
+    """All Azure integrations of a tenant in a space, whatever application they sign in with; oldest
+    first."""
     answer = await client.execute("list_azure_integrations", {"scope": space})
     shown = [_integration(each) for each in answer["listClientIntegrations"]["integrations"]]
-    wanted = (tenant_id.lower(), app_id.lower())
-    found = [each for each in shown if (each.tenant_id, each.client_id) == wanted]
-    return sorted(found, key=lambda each: each.created)
+    found = [one for one in shown if one.tenant_id == tenant_id.lower()]
+    return sorted(found, key=lambda one: (one.created is None, one.created))
 
 
 async def create(
@@ -97,11 +97,6 @@ async def update(
     )
 
 
-async def delete(client: MondooClient, mrn: str) -> None:
-    """Remove it. Raises `Refused` ``mondoo_not_found`` when it is gone already."""
-    await client.execute("delete_integration", {"mrn": mrn}, repeatable=True)
-
-
 def _options(tenant_id: str, app_id: str, scope: SubscriptionScope, pem: str) -> dict[str, Any]:
     return {
         "azureConfigurationOptions": {
@@ -123,14 +118,9 @@ def _pairs(labels: Mapping[str, str]) -> list[dict[str, str]]:
 def _integration(shown: Mapping[str, Any]) -> AzureIntegration:
     options = shown.get("configurationOptions") or {}
     return AzureIntegration(
-        mrn=shown["mrn"],
-        name=shown["name"],
-        tenant_id=(options.get("tenantId") or "").lower(),
-        client_id=(options.get("clientId") or "").lower(),
+        **vars(integration_of(shown)),
         allowed=_ids(options.get("subscriptionsWhitelist")),
         denied=_ids(options.get("subscriptionsBlacklist")),
-        labels={pair["key"]: pair.get("value") or "" for pair in shown.get("labels") or ()},
-        created=shown.get("created") or "",
     )
 
 

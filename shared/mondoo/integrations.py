@@ -87,7 +87,7 @@ async def find(
 ) -> list[Integration]:
     """All integrations of a tenant and application in a space; usually none or one."""
     answer = await client.execute("list_integrations", {"scope": space})
-    found = [_integration(shown) for shown in answer["listClientIntegrations"]["integrations"]]
+    found = [integration_of(shown) for shown in answer["listClientIntegrations"]["integrations"]]
     wanted = (tenant_id.lower(), app_id.lower())
     return [one for one in found if (one.tenant_id, one.client_id) == wanted]
 
@@ -95,7 +95,7 @@ async def find(
 async def of_tenant(client: MondooClient, space: str, tenant_id: str) -> list[Integration]:
     """All integrations of a tenant in a space, whatever application they sign in with."""
     answer = await client.execute("list_integrations", {"scope": space})
-    found = [_integration(shown) for shown in answer["listClientIntegrations"]["integrations"]]
+    found = [integration_of(shown) for shown in answer["listClientIntegrations"]["integrations"]]
     return [one for one in found if one.tenant_id == tenant_id.lower()]
 
 
@@ -106,7 +106,7 @@ async def read(client: MondooClient, mrn: str) -> Integration:
         Refused: ``mondoo_not_found``, and as `MondooClient.execute`.
     """
     answer = await client.execute("read_integration", {"mrn": mrn})
-    return _integration(answer["clientIntegration"]["integration"])
+    return integration_of(answer["clientIntegration"]["integration"])
 
 
 async def create(
@@ -188,7 +188,8 @@ def _pairs(labels: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in labels.items()]
 
 
-def _integration(shown: Mapping[str, Any]) -> Integration:
+def integration_of(shown: Mapping[str, Any]) -> Integration:
+    """An integration as a document of ours asks for it."""
     options = shown.get("configurationOptions") or {}
     return Integration(
         mrn=shown["mrn"],

@@ -12,7 +12,8 @@ class OffboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
     ``purge``: delete for good where that is allowed. ``certificate`` is the name in our vault,
     ``own_certificate`` that of the administrator's, where one is in use. Ids are None where the
-    tenant was never onboarded so far; ``space`` is None when there is none to look in.
+    tenant was never onboarded so far; ``space`` is None when there is none to look in. ``azure``:
+    Reader may have been assigned by us, on ``reader_scopes``; None if not told.
     """
 
     operation_id: str
@@ -26,6 +27,9 @@ class OffboardingOrder(Struct, frozen=True, omit_defaults=True, rename="camel"):
     application_object_id: str | None = None
     service_principal_id: str | None = None
     integration: str | None = None
+    azure_integration: str | None = None
+    azure: bool = False
+    reader_scopes: list[str] | None = None
 
 
 class OffboardingFacts(Struct, frozen=True, omit_defaults=True, rename="camel"):

@@ -69,6 +69,9 @@ def order_for(
         service_principal_id=record.service_principal_id
         or _receipted(record, ObjectKind.SERVICE_PRINCIPAL),
         integration=record.integration,
+        azure_integration=record.azure_integration,
+        azure=record.subscriptions is not None or record.azure_integration is not None,
+        reader_scopes=record.reader_scopes,
     )
 
 

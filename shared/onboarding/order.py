@@ -7,7 +7,7 @@ from msgspec import UNSET
 from shared.config import Settings
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Refused
 from shared.manifest import load_manifest
 from shared.models import (
     CertificateChoice,
@@ -19,6 +19,7 @@ from shared.models import (
     TenantRecord,
     operation_id,
 )
+from shared.mondoo import integrations
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
 
 
@@ -31,7 +32,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         NotFound: there is no such tenant.
         NotYet: the sign-in service or our records cannot be reached, or Mondoo, when a space is to
             be found.
-        Refused: Mondoo says no, when a space is to be found.
+        Refused: Mondoo says no, when a space is to be found or an integration to be looked at.
     """
     settings = context.settings
     manifest = settings.manifest if request.manifest is UNSET else request.manifest
@@ -45,6 +46,8 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
     record = await context.records.get(tenant_id)
     authentication = _authentication(request, record)
+    if record is not None and authentication is not record.authentication:
+        await _check_azure(context, record, authentication)
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
@@ -98,6 +101,31 @@ def _authentication(
                 field=field,
             )
     return chosen
+
+
+async def _check_azure(
+    context: Context, record: TenantRecord, authentication: ScannerAuthentication
+) -> None:
+    """Without a certificate Azure would not be scanned any more, and nobody would have said so.
+
+    Raises:
+        InvalidRequest: ``authentication_conflict``.
+    """
+    if authentication is ScannerAuthentication.CERTIFICATE or record.azure_integration is None:
+        return
+    try:
+        await integrations.read(context.mondoo, record.azure_integration)
+    except Refused as error:
+        if error.code != "mondoo_not_found":
+            raise
+        return
+    raise InvalidRequest(
+        "authentication_conflict",
+        f"the tenant's subscriptions are scanned with its certificate ({record.azure_integration})",
+        remediation="To give that up, delete this Azure integration in the Mondoo Console; then"
+        " send the request again.",
+        field="authentication",
+    )
 
 
 def _retires(record: TenantRecord, authentication: ScannerAuthentication) -> bool:

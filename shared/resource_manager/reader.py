@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid5
 
 from shared.errors import Refused
@@ -67,29 +66,37 @@ async def subscriptions(azure: ResourceManager) -> list[Subscription]:
     return sorted(found, key=lambda each: each.id)
 
 
-async def has_reader(
+@dataclass(frozen=True)
+class Held:
+    """What a principal holds on a scope. ``reader``: it may read everything there; ``ours``: an
+    assignment that `assign_reader` made on this very scope is there."""
+
+    reader: bool
+    ours: bool
+
+
+async def held(
     azure: ResourceManager, scope: str, principal_id: str, *, but_for: Iterable[str] = ()
-) -> bool:
-    """Whether the principal may read everything on a scope, were it not for our assignments on the
+) -> Held:
+    """What the principal holds on a scope, ``reader`` as it were without our assignments on the
     scopes ``but_for``. Raises as `ResourceManager.send`."""
     ignored = {_name(each, principal_id) for each in but_for}
-    for each in await _assignments(azure, scope, principal_id):
+    ours, reader = _name(scope, principal_id), False
+    listed = await azure.get_all(
+        f"{scope}/{_ROLES}",
+        {"api-version": _VERSION, "$filter": f"principalId eq '{principal_id}'"},
+        what=f"read the role assignments of {scope}",
+    )
+    names = {str(each["name"]).lower() for each in listed}
+    for each in listed:
         known = each["properties"]
         if str(each["name"]).lower() in ignored:
             continue
         role = str(known["roleDefinitionId"]).rsplit("/", 1)[-1].lower()
         # The filter also finds assignments below the scope, on resource groups and resources.
         within = str(known.get("scope", "")).lower().startswith(f"{scope}/".lower())
-        if role in INCLUDES_READER and not within:
-            return True
-    return False
-
-
-async def made_by_us(azure: ResourceManager, scope: str, principal_id: str) -> bool:
-    """Whether `assign_reader` made an assignment here that is still there."""
-    name = _name(scope, principal_id)
-    listed = await _assignments(azure, scope, principal_id)
-    return any(str(each["name"]).lower() == name for each in listed)
+        reader = reader or (role in INCLUDES_READER and not within)
+    return Held(reader=reader, ours=ours in names)
 
 
 async def assign_reader(azure: ResourceManager, scope: str, principal_id: str) -> None:
@@ -97,7 +104,7 @@ async def assign_reader(azure: ResourceManager, scope: str, principal_id: str) -
     definition = f"/providers/Microsoft.Authorization/roleDefinitions/{READER}"
     try:
         await azure.put(
-            f"{scope}/{_ROLES}/{_name(scope, principal_id)}",
+            assignment_of(scope, principal_id),
             _VERSION,
             {
                 "properties": {
@@ -116,10 +123,18 @@ async def assign_reader(azure: ResourceManager, scope: str, principal_id: str) -
 async def remove_reader(azure: ResourceManager, scope: str, principal_id: str) -> None:
     """Remove the assignment that `assign_reader` made, if it is there."""
     await azure.delete(
-        f"{scope}/{_ROLES}/{_name(scope, principal_id)}",
-        _VERSION,
-        what=f"remove Reader on {scope}",
+        assignment_of(scope, principal_id), _VERSION, what=f"remove Reader on {scope}"
     )
+
+
+def assignment_of(scope: str, principal_id: str) -> str:
+    """The address of the assignment that `assign_reader` makes."""
+    return f"{scope}/{_ROLES}/{_name(scope, principal_id)}"
+
+
+def scope_of_assignment(assignment: str) -> str:
+    """The scope in the address of an assignment."""
+    return assignment.partition(f"/{_ROLES}/")[0]
 
 
 def by_hand(scope: str, principal_id: str) -> str:
@@ -127,14 +142,6 @@ def by_hand(scope: str, principal_id: str) -> str:
     return (
         f"az role assignment create --role Reader --assignee-object-id {principal_id}"
         f" --assignee-principal-type ServicePrincipal --scope {scope}"
-    )
-
-
-async def _assignments(azure: ResourceManager, scope: str, principal_id: str) -> list[Any]:
-    return await azure.get_all(
-        f"{scope}/{_ROLES}",
-        {"api-version": _VERSION, "$filter": f"principalId eq '{principal_id}'"},
-        what=f"read the role assignments of {scope}",
     )
 
 

@@ -23,6 +23,9 @@ def test_every_sample_tenant_ends_as_it_should(capsys: pytest.CaptureFixture[str
         if "none" not in lines[0]:
             named = [line.split()[0] for line in lines[1:6]]
             assert named == ["entra", "exchange", "sharepoint", "teams", "intune"]
+    assert [
+        line.split() for lines in coverage for line in lines if line.startswith("    azure ")
+    ] == [["azure", "scanned"]]
     assert "1 clean, 3 with findings, 0 failed" in printed.out
     assert "3 clean, 1 with findings, 0 failed" in printed.out
     assert "was replaced by" in printed.out
@@ -31,7 +34,13 @@ def test_every_sample_tenant_ends_as_it_should(capsys: pytest.CaptureFixture[str
     # What our rights do not show is told as such; everything of ours is gone.
     assert fates.pop("delegated-grant") == "unknown"
     assert set(fates.values()) == {"removed"}
-    assert set(fates) >= {"integration", "application", "certificate"}
+    assert set(fates) >= {
+        "integration",
+        "azure-integration",
+        "azure-role",
+        "application",
+        "certificate",
+    }
     by_event, by_csv = printed.out.split("\n\n")[-2:]
     assert "delivered twice\n  succeeded: one operation" in by_event
     assert [line.split()[3] for line in by_csv.splitlines()[1:4]] == ["succeeded"] * 3

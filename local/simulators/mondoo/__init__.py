@@ -5,7 +5,8 @@
     sign_in                        service accounts, their tokens, keyless login
     permissions                    which role may do what, and where
     estate, mrn, status            what is on the platform, how it is named, how it refuses
-    scan, scanner_key              the scan of a Microsoft 365 tenant
+    scanner, scanner_key           the queue of scans, and what a scan leaves behind
+    scan, azure_scan               the scan of a Microsoft 365 tenant, and of Azure subscriptions
     upload, findings               results from outside
 
 Left out: everything that onboarding does not call, and the checks of policies themselves; the score

@@ -39,6 +39,7 @@ ROLES = frozenset(
     }
 )
 M365_PLATFORM = "microsoft365"
+AZURE_PLATFORM = "azure"
 T = TypeVar("T")
 
 

@@ -19,7 +19,6 @@ chooses; the initial domain is what always works.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import ssl
@@ -40,8 +39,8 @@ from azure.identity.aio import ClientAssertionCredential
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.simulators.mondoo import mrn, views
-from local.simulators.mondoo.estate import M365_PLATFORM, Asset, Estate, Integration, Message
+from local.simulators.mondoo import views
+from local.simulators.mondoo.estate import Integration, Message
 from local.simulators.mondoo.scanner_key import CertificateRefused, ScannerKey, read_certificate
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ RETRIES = 2
 TIMEOUT = 30.0
 """Seconds until the scanner gives up on one request."""
 
+SiteDomain = Literal["initial", "default"]
 _PERMISSIONS: dict[str, Any] = json.loads(
     files(__package__).joinpath("scanner_permissions.json").read_text(encoding="utf-8")
 )
@@ -66,117 +66,14 @@ class ConnectionFailed(Exception):
     """The tenant cannot be scanned at all; the message is for the integration."""
 
 
-class Scanner:
-    """Runs scans one after the other for each integration, on the simulators' loop.
-
-    `delay` is the real time in seconds that a scan waits in the queue.
-    """
-
-    def __init__(self, simulators: Simulators, estate: Estate) -> None:
-        self.delay = 0.2
-        self.site_domain: Literal["initial", "default"] = "initial"
-        self._simulators = simulators
-        self._estate = estate
-        self._issuer_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self._queued: set[str] = set()
-        self._running: dict[str, asyncio.Lock] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def request(self, integration: Integration) -> None:
-        """Queue a scan; a paused integration, or one that waits already, gets no second one."""
-        if integration.paused or integration.mrn in self._queued:
-            return
-        integration.scan_attempted = self._estate.clock.now()
-        self._queued.add(integration.mrn)
-        task = asyncio.get_running_loop().create_task(self._run(integration))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def rehearse(self, integration: Integration) -> Report:
-        """What a scan at this very moment would report; nothing of it is kept."""
-        return await _Scan(self, self._simulators, integration, self._issuer_key).run()
-
-    async def close(self) -> None:
-        """End scans that are still queued or running."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def trust(self, issuer: str) -> None:
-        """Make Entra know the issuer of keyless scans."""
-        self._simulators.entra.register_issuer(issuer, self._issuer_key.public_key())
-
-    async def _run(self, integration: Integration) -> None:
-        await asyncio.sleep(self.delay)
-        async with self._running.setdefault(integration.mrn, asyncio.Lock()):
-            self._queued.discard(integration.mrn)
-            if integration.paused or integration.mrn not in self._estate.integrations:
-                return
-            integration.scan_started = self._estate.clock.now()
-            report = await _Scan(self, self._simulators, integration, self._issuer_key).run()
-            self._record(integration, report)
-
-    def _record(self, integration: Integration, report: Report) -> None:
-        now = self._estate.clock.now()
-        integration.messages = report.messages
-        integration.status = report.status
-        integration.scan_finished = now
-        integration.last_checkin = integration.last_state_info = now
-        if report.connected:
-            self._record_asset(integration, report)
-
-    def _record_asset(self, integration: Integration, report: Report) -> None:
-        """The tenant as an asset; it gets a score where a policy is there to give one."""
-        estate, now = self._estate, self._estate.clock.now()
-        platform_id = f"//platformid.api.mondoo.app/runtime/ms365/tenant/{integration.tenant_id}"
-        space = estate.spaces.get(integration.scope_mrn)
-        if space is None:
-            return
-        known = [
-            entry for entry in estate.assets_of(space.mrn) if platform_id in entry.platform_ids
-        ]
-        if known:
-            asset = known[0]
-            asset.updated = now
-        else:
-            asset = Asset(
-                mrn=mrn.asset(space.mrn),
-                name=f"Microsoft 365 tenant {integration.tenant_id}",
-                space_mrn=space.mrn,
-                platform=M365_PLATFORM,
-                platform_ids=[platform_id],
-                integration_mrn=integration.mrn,
-                created=now,
-                updated=now,
-                labels={"azure.com/tenant": integration.tenant_id},
-            )
-            estate.assets[asset.mrn] = asset
-        asset.integration_mrn = integration.mrn
-        asset.annotations.update(integration.annotations)
-        active = [
-            policy_mrn
-            for policy_mrn, (action, _) in estate.assigned(space).items()
-            if action == "ACTIVE" and M365_PLATFORM in estate.content[policy_mrn].platforms
-        ]
-        if not active:
-            asset.scored, asset.grade, asset.score, asset.completion = None, "U", 0, 0
-            return
-        asset.scored = now
-        asset.completion = max(0, 100 - 3 * len(report.messages))
-        asset.score = max(0, 100 - 20 * report.count("ERROR") - 5 * report.count("WARNING"))
-        asset.grade = next(
-            grade
-            for grade, least in (("A", 90), ("B", 70), ("C", 50), ("D", 30), ("F", 0))
-            if asset.score >= least
-        )
-
-
 class Report:
-    """What a scan has to say; `connected` tells whether the tenant could be read at all."""
+    """What a scan has to say; `connected` tells whether the tenant could be read at all, and
+    `subscriptions` which of Azure's were, by id with their names."""
 
     def __init__(self) -> None:
         self.connected = False
         self.messages: list[Message] = []
+        self.subscriptions: dict[str, str] = {}
 
     def count(self, status: str) -> int:
         """Number of messages of a status."""
@@ -190,17 +87,17 @@ class Report:
         return "WARNING" if self.count("WARNING") else "ACTIVE"
 
 
-class _Scan:
-    """One scan."""
+class Scan:
+    """One scan: how it signs in. What it then reads is a matter of its kind."""
 
     def __init__(
         self,
-        scanner: Scanner,
         simulators: Simulators,
         integration: Integration,
         issuer_key: rsa.RSAPrivateKey,
+        site_domain: SiteDomain,
     ) -> None:
-        self._scanner = scanner
+        self._site_domain = site_domain
         self._clock = simulators.clock
         self._urls = dict(simulators.urls)
         self._ca_file = str(simulators.ca_file)
@@ -287,12 +184,29 @@ class _Scan:
         return token
 
     async def _scan(self, credential: ClientAssertionCredential, client: httpx.AsyncClient) -> None:
+        raise NotImplementedError
+
+    async def _sign_in(self, credential: ClientAssertionCredential, audience: str) -> str:
+        """The first token, without which there is nothing to scan."""
         try:
-            token = await self._token(credential, self._urls["graph"])
+            return await self._token(credential, audience)
         except ClientAuthenticationError as error:
             raise ConnectionFailed(f"authentication failed: {_sign_in_text(error)}") from error
         except AzureError as error:
             raise ConnectionFailed("authentication failed: Entra ID did not answer") from error
+
+    async def _token(self, credential: ClientAssertionCredential, audience: str) -> str:
+        return (await credential.get_token(f"{audience}/.default")).token
+
+    def _say(self, status: str, identifier: str, text: str) -> None:
+        self._report.messages.append(Message(text, status, identifier, self._clock.now()))
+
+
+class TenantScan(Scan):
+    """The scan of a Microsoft 365 tenant."""
+
+    async def _scan(self, credential: ClientAssertionCredential, client: httpx.AsyncClient) -> None:
+        token = await self._sign_in(credential, self._urls["graph"])
         domains = await self._connect(client, token)
         self._report.connected = True
         await self._graph(client, token)
@@ -313,7 +227,7 @@ class _Scan:
         """The first call of the scanner; gives the initial and the default domain."""
         try:
             answer = await client.get(
-                f"{self._urls['graph']}/v1.0/organization", headers=_bearer(token)
+                f"{self._urls['graph']}/v1.0/organization", headers=bearer(token)
             )
         except httpx.HTTPError as error:
             raise ConnectionFailed(
@@ -354,7 +268,7 @@ class _Scan:
         try:
             answer = await client.get(
                 f"{self._urls['graph']}/v1.0/policies/defaultAppManagementPolicy",
-                headers=_bearer(token),
+                headers=bearer(token),
             )
         except httpx.HTTPError as error:
             self._say("ERROR", "graph", f"could not read policies: {type(error).__name__}")
@@ -377,14 +291,14 @@ class _Scan:
             return
         answer = await client.post(
             f"{url}/adminapi/beta/{self._integration.tenant_id}/InvokeCommand",
-            headers=_bearer(token),
+            headers=bearer(token),
             json={"CmdletInput": {"CmdletName": "Get-OrganizationConfig", "Parameters": {}}},
         )
         if answer.status_code != 200:
             self._say(
                 "ERROR",
                 "exchange",
-                f"could not load powershell data report from: exchange online: {_text_of(answer)}",
+                f"could not load powershell data report from: exchange online: {text_of(answer)}",
             )
 
     async def _compliance(self, credential: ClientAssertionCredential) -> None:
@@ -415,7 +329,7 @@ class _Scan:
                 " report",
             )
             return
-        domain = domains.get(self._scanner.site_domain, "")
+        domain = domains.get(self._site_domain, "")
         site = f"{self._urls['sharepoint']}/{domain.partition('.')[0]}"
         try:
             token = await self._token(credential, site)
@@ -425,14 +339,14 @@ class _Scan:
         answer = await client.get(
             f"{site}/_api/web",
             params={"$select": "Title"},
-            headers=_bearer(token) | {"Accept": "application/json;odata=nometadata"},
+            headers=bearer(token) | {"Accept": "application/json;odata=nometadata"},
         )
         if answer.status_code != 200:
             self._say(
                 "ERROR",
                 "sharepoint",
                 f"could not load powershell data report from: sharepoint online: access denied: "
-                f"{_text_of(answer)}",
+                f"{text_of(answer)}",
             )
 
     def _refused(self, identifier: str, text: str, error: ClientAuthenticationError) -> None:
@@ -441,14 +355,8 @@ class _Scan:
         status = "WARNING" if reason.startswith("AADSTS500011") else "ERROR"
         self._say(status, identifier, f"{text}: {reason}")
 
-    async def _token(self, credential: ClientAssertionCredential, audience: str) -> str:
-        return (await credential.get_token(f"{audience}/.default")).token
 
-    def _say(self, status: str, identifier: str, text: str) -> None:
-        self._report.messages.append(Message(text, status, identifier, self._clock.now()))
-
-
-def _bearer(token: str) -> dict[str, str]:
+def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -470,7 +378,7 @@ def _sign_in_text(error: ClientAuthenticationError) -> str:
     return text[start:].splitlines()[0].partition(" Trace ID:")[0]
 
 
-def _text_of(answer: httpx.Response) -> str:
+def text_of(answer: httpx.Response) -> str:
     """Status and message of a refusal; nothing but the service's own words."""
     try:
         body = answer.json()

@@ -41,7 +41,7 @@ from local.simulators.mondoo.execution import (
 )
 from local.simulators.mondoo.mutations import MUTATIONS
 from local.simulators.mondoo.queries import QUERIES, Context
-from local.simulators.mondoo.scan import Scanner
+from local.simulators.mondoo.scanner import SCANNED, Scanner
 from local.simulators.mondoo.status import Code, StatusError
 from local.simulators.mondoo.upload import HEADER, Uploads
 from local.simulators.service import CallDescription, Service, body_of
@@ -315,7 +315,7 @@ class MondooService(Service):
         )
 
     def _scan(self, integration: Integration) -> None:
-        if integration.type != "MS365":
+        if integration.type not in SCANNED:
             raise StatusError(Code.UNIMPLEMENTED, f"scans of type {integration.type}")
         self.scanner.trust(self.wif_issuer)
         self.scanner.request(integration)

@@ -1,26 +1,19 @@
 """Mondoo's side: the integration is there, active, has our certificate and scans.
 
-Only what somebody should look at is a finding: messages of the kind INFO, and those that a user has
-put aside in the Console, are none.
+What its last scan said is read by `shared.audit.checks.scan`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from shared.audit.deviations import Deviation, deviation
 from shared.models import MARK_LABEL, ScannerAuthentication, TenantRecord
-from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration, Message
+from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 
-LONGEST_QUOTE = 500
-"""Characters of a scanner's message that are passed on."""
-
-_CHANGING = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+")
 _WORKING = frozenset({"ACTIVE", "WARNING"})
-_GONE = frozenset({"DELETED", "MISSING"})
+GONE = frozenset({"DELETED", "MISSING"})
 
 
 def given_certificate(integration: Integration | None) -> str | None:
@@ -32,7 +25,7 @@ def integration(
     found: Integration | None, record: TenantRecord, *, now: datetime, overdue: timedelta
 ) -> Iterator[Deviation]:
     """What is wrong with the integration and its last scan."""
-    if found is None or found.status in _GONE:
+    if found is None or found.status in GONE:
         shown = record.integration or "none was ever made"
         yield deviation(
             "integration_missing",
@@ -84,23 +77,3 @@ def _scans(found: Integration, now: datetime, overdue: timedelta) -> Iterator[De
     if since is not None and now - since > overdue:
         when = f"at {finished:%Y-%m-%d %H:%M} UTC" if finished is not None else "never"
         yield deviation("scan_overdue", found.mrn, f"the last scan finished {when}")
-    seen: set[str] = set()
-    for message in found.messages:
-        identity = _identity(message)
-        if message.matters and identity not in seen:
-            seen.add(identity)
-            yield deviation(
-                "scan_error" if message.status == "ERROR" else "scan_warning",
-                message.identifier or "scan",
-                message.text[:LONGEST_QUOTE],
-                identity=identity,
-                not_scanned=message.identifier or None,
-            )
-
-
-def _identity(message: Message) -> str:
-    """The message's own identifier and a digest of its words, since several may share one. Numbers
-    and ids in the text differ from scan to scan and tell nothing apart."""
-    words = _CHANGING.sub("#", message.text)
-    digest = hashlib.sha256(words.encode()).hexdigest()[:12]
-    return f"{message.identifier}:{digest}" if message.identifier else digest

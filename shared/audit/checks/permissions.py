@@ -52,7 +52,7 @@ def resources(inventory: Inventory, manifest: Manifest) -> Iterator[Deviation]:
             )
             continue
         for permission in of_resource:
-            if not _offered(found, permission.id):
+            if not found.offers(permission.id):
                 yield deviation(
                     "app_role_absent",
                     permission.name,
@@ -75,7 +75,7 @@ def permissions(
     granted = _granted(inventory, principal)
     for key, permission in wanted.items():
         found = present.get(key.resource_app_id)
-        if found is None or not found.enabled or not _offered(found, key.app_role_id):
+        if found is None or not found.enabled or not found.offers(key.app_role_id):
             continue
         is_granted = key in granted if principal is not None else None
         code = _shortfall(key in declared, is_granted)
@@ -187,11 +187,6 @@ def _granted(
         for grant in principal.grants
         if grant.resource_id in inventory.resources
     }
-
-
-def _offered(resource: ResourcePrincipal, role_id: str) -> bool:
-    role = resource.roles.get(role_id)
-    return role is not None and role.usable
 
 
 def _names(inventory: Inventory, resource_app_id: str, role_id: str) -> tuple[str, str]:

@@ -26,8 +26,16 @@ from shared.audit.rendering.html_page import (
     when,
 )
 from shared.audit.rendering.markup import Child, Markup, element
-from shared.audit.rendering.words import CORRECTIONS, OUTCOMES, POLICIES, action, many
+from shared.audit.rendering.words import (
+    CORRECTIONS,
+    COVERAGE,
+    OUTCOMES,
+    POLICIES,
+    action,
+    many,
+)
 from shared.audit.report import AuditReport, AuditStatus, Change, Gap
+from shared.coverage.messages import NAMES
 from shared.models import Finding, Outcome, RepairPolicy
 
 
@@ -98,6 +106,8 @@ def _main(report: AuditReport) -> Iterator[Child]:
     yield _facts(report)
     if report.gaps:
         yield _gaps(report)
+    if report.coverage:
+        yield _coverage(report)
     if report.findings:
         yield _findings(report)
     elif report.status is not AuditStatus.FAILED:
@@ -186,6 +196,30 @@ def _gaps(report: AuditReport) -> Markup:
                 for gap in report.gaps
             ],
             class_="gaps",
+        ),
+    )
+
+
+def _coverage(report: AuditReport) -> Markup:
+    return section(
+        "coverage",
+        "What the last scan covers",
+        table(
+            "coverage",
+            ("Service", "Scanned", "Because"),
+            [
+                [
+                    NAMES[each.service],
+                    COVERAGE[each.state],
+                    "; ".join(
+                        f"{', '.join(cause.subjects)}: {cause.message}"
+                        if cause.subjects
+                        else cause.message
+                        for cause in each.causes
+                    ),
+                ]
+                for each in report.coverage
+            ],
         ),
     )
 

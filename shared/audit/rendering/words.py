@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from shared.audit.report import Action, AuditStatus
-from shared.models import Outcome, RepairPolicy
+from shared.models import CoverageState, Outcome, RepairPolicy
 
 STATUSES = {
     AuditStatus.CLEAN: "Clean",
@@ -35,6 +35,11 @@ POLICIES = {
     RepairPolicy.REPORT: "report (changes nothing)",
     RepairPolicy.REPAIR: "repair (adds what is missing)",
     RepairPolicy.ENFORCE: "enforce (also removes what is too much)",
+}
+COVERAGE = {
+    CoverageState.SCANNED: "Scanned",
+    CoverageState.PARTLY: "Partly",
+    CoverageState.NOT_SCANNED: "Not scanned",
 }
 
 

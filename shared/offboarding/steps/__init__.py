@@ -14,7 +14,14 @@ from shared.context import Context
 from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import ObjectKind, StepResult
 from shared.offboarding.calls import OffboardingCall
-from shared.offboarding.steps import certificate, directory_objects, grants, integration, inventory
+from shared.offboarding.steps import (
+    azure_roles,
+    certificate,
+    directory_objects,
+    grants,
+    integration,
+    inventory,
+)
 from shared.offboarding.steps.inventory import MONDOO, TENANT, VAULT
 from shared.outcomes import failed, outcome_of
 
@@ -42,6 +49,9 @@ class RemovalStep:
 STEPS: tuple[RemovalStep, ...] = (
     RemovalStep("inventory", inventory.run),
     RemovalStep("integration", integration.run, MONDOO, ObjectKind.INTEGRATION),
+    RemovalStep("azure-integration", integration.run_azure, MONDOO, ObjectKind.AZURE_INTEGRATION),
+    # It sees for itself how far Azure lets it, scope by scope.
+    RemovalStep("azure-role", azure_roles.run, kind=ObjectKind.AZURE_ROLE),
     RemovalStep("directory-role", grants.remove_roles, TENANT, ObjectKind.DIRECTORY_ROLE),
     RemovalStep("permissions", grants.remove_permissions, TENANT, ObjectKind.PERMISSION),
     RemovalStep(

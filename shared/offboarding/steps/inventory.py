@@ -1,10 +1,14 @@
-"""Inventory: what of ours is there, in the Mondoo space, in the tenant and in the vault.
+"""Inventory: what of ours is there, in the Mondoo space, in the tenant, in Azure and in the vault.
 
 Nothing is changed. Objects are found by the ids of our record and, where it has none (a tenant that
-was onboarded halfway), by our mark; what carries no mark is told and kept. Each of the three places
-may be closed to us (consent revoked, a role taken away): what the record knows of it is then listed
-with an unknown fate, and the other places are cleared all the same. A tenant that can be looked at
-but not cleared is something else: the rights are named, and nothing is removed anywhere.
+was onboarded halfway), by our mark; what carries no mark is told and kept. Each place may be closed
+to us (consent revoked, a role taken away): what the record knows of it is then listed with an
+unknown fate, and the other places are cleared all the same. A tenant that can be looked at but not
+cleared is something else: the rights are named, and nothing is removed anywhere.
+
+Azure is looked at only for a tenant that had its subscriptions scanned. There each scope may be
+closed for itself, so it is no place of its own. An assignment is known as ours by its name, which
+is all the mark that Azure lets it carry.
 """
 
 from __future__ import annotations
@@ -36,15 +40,18 @@ from shared.models import (
     StepResult,
     to_json,
 )
-from shared.mondoo import integrations
+from shared.mondoo import azure_integrations, integrations
 from shared.offboarding.calls import OffboardingCall, OffboardingOrder
+from shared.offboarding.steps.azure_roles import by_hand
 from shared.outcomes import finding_of, refused
+from shared.resource_manager.reader import assignment_of, held, root_scope, subscriptions
 from shared.rights import WRITE_GRANTS, WRITE_OWN_APPLICATION, WRITE_ROLES, Right, missing_rights
 from shared.vault import lifecycle
 
 TENANT, MONDOO, VAULT = "tenant", "mondoo", "vault"
 """The places; also the keys of ``OffboardingFacts.blocked``."""
 
+_ORDER = list(ObjectKind)
 _RIGHTS = {
     ObjectKind.APPLICATION: WRITE_OWN_APPLICATION,
     ObjectKind.SERVICE_PRINCIPAL: WRITE_OWN_APPLICATION,
@@ -93,6 +100,9 @@ async def run(context: Context, call: OffboardingCall) -> StepResult:
         missing = await missing_rights(context, order.tenant_id, _rights_to_remove(seen))
         if missing:
             return refused(missing)
+    if order.azure or any(entry.kind is ObjectKind.AZURE_INTEGRATION for entry in seen.entries):
+        seen.entries += await _azure(context, order, seen.principal_id, now)
+    seen.entries.sort(key=lambda entry: _ORDER.index(entry.kind))
     return _told(seen, blocked)
 
 
@@ -130,20 +140,82 @@ async def _mondoo(context: Context, order: OffboardingOrder, now: datetime) -> _
     seen = _Seen()
     if order.space is None:
         return seen
-    found = await integrations.of_tenant(context.mondoo, order.space, order.tenant_id)
-    for one in found:
-        recorded = one.mrn == order.integration
-        if not recorded and order.app_id is not None and one.client_id != order.app_id:
-            continue  # of another application: some other set-up of the same tenant
-        marked = one.labels.get(MARK_LABEL[0]) == MARK_LABEL[1]
-        fate = Fate.PRESENT if marked else Fate.KEPT
-        why = None if marked else NOT_OURS
-        seen.entries.append(
-            ReceiptEntry(ObjectKind.INTEGRATION, one.mrn, one.name, fate, now, message=why)
-        )
-    if order.integration is not None and order.integration not in {one.mrn for one in found}:
-        seen.entries.append(_absent(ObjectKind.INTEGRATION, order.integration, "integration", now))
+    client, space, tenant = context.mondoo, order.space, order.tenant_id
+    for kind, recorded, name, found in (
+        (
+            ObjectKind.INTEGRATION,
+            order.integration,
+            "integration",
+            await integrations.of_tenant(client, space, tenant),
+        ),
+        (
+            ObjectKind.AZURE_INTEGRATION,
+            order.azure_integration,
+            "Azure integration",
+            await azure_integrations.of_tenant(client, space, tenant),
+        ),
+    ):
+        for one in found:
+            if one.mrn != recorded and order.app_id is not None and one.client_id != order.app_id:
+                continue  # of another application: some other set-up of the same tenant
+            marked = one.labels.get(MARK_LABEL[0]) == MARK_LABEL[1]
+            fate = Fate.PRESENT if marked else Fate.KEPT
+            why = None if marked else NOT_OURS
+            seen.entries.append(ReceiptEntry(kind, one.mrn, one.name, fate, now, message=why))
+        if recorded is not None and recorded not in {one.mrn for one in found}:
+            seen.entries.append(_absent(kind, recorded, name, now))
     return seen
+
+
+# --- Azure ---------------------------------------------------------------------------------------
+
+
+async def _azure(
+    context: Context, order: OffboardingOrder, principal_id: str | None, now: datetime
+) -> list[ReceiptEntry]:
+    """Reader where we assigned it; with an unknown fate where we may not look and did, or may have.
+
+    Raises:
+        NotYet: Azure does not answer for now.
+    """
+    if principal_id is None:
+        return []  # there never was anybody to assign it to
+    azure, kind = context.azure(order.tenant_id), ObjectKind.AZURE_ROLE
+    closed: Refused | None = None
+    try:
+        visible = await subscriptions(azure)
+    except Refused as error:
+        visible, closed = [], error
+    recorded = order.reader_scopes or []
+    root = root_scope(order.tenant_id)
+    names = {scope: scope for scope in recorded}
+    names |= {root: "the root management group"} | {each.scope: each.name for each in visible}
+    entries = []
+    for scope, shown in names.items():
+        assignment, name = assignment_of(scope, principal_id), f"Reader on {shown}"
+        try:
+            ours = (await held(azure, scope, principal_id)).ours
+        except Refused as error:
+            closed = closed or error
+            if scope in recorded and error.code == "azure_not_found":
+                entries.append(_absent(kind, assignment, name, now))
+            elif scope in recorded:
+                why = f"{error.message}; {by_hand(assignment)}"
+                entries.append(ReceiptEntry(kind, assignment, name, Fate.UNKNOWN, now, message=why))
+            continue
+        if ours:
+            entries.append(ReceiptEntry(kind, assignment, name, Fate.PRESENT, now))
+        elif scope in recorded:
+            entries.append(_absent(kind, assignment, name, now))
+    if order.reader_scopes is None and closed is not None:
+        why = (
+            f"{closed.message}; an Owner or User Access Administrator has to look for role"
+            f" assignments of {principal_id}, on the root management group and on each subscription"
+        )
+        entries.append(
+            ReceiptEntry(kind, principal_id, "Reader in Azure", Fate.UNKNOWN, now, message=why)
+        )
+    return entries
 
 
 # --- the tenant ----------------------------------------------------------------------------------
@@ -357,7 +429,10 @@ def _recorded(
 ) -> Iterable[ReceiptEntry]:
     """What our record knows of a place that could not be looked at."""
     known: dict[str, tuple[tuple[ObjectKind, str | None, str], ...]] = {
-        MONDOO: ((ObjectKind.INTEGRATION, order.integration, "integration"),),
+        MONDOO: (
+            (ObjectKind.INTEGRATION, order.integration, "integration"),
+            (ObjectKind.AZURE_INTEGRATION, order.azure_integration, "Azure integration"),
+        ),
         TENANT: (
             (ObjectKind.SERVICE_PRINCIPAL, order.service_principal_id, order.application_name),
             (ObjectKind.APPLICATION, order.application_object_id, order.application_name),

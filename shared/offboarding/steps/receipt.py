@@ -108,7 +108,7 @@ async def _refused(context: Context, order: OffboardingOrder, operation: Operati
 
 
 def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
-    """What is left, with the reason that the step of its kind gave."""
+    """What is left, with its own reason or that of the step of its kind."""
     if entry.fate is not Fate.PRESENT:
         return entry
     kind = entry.kind
@@ -119,7 +119,7 @@ def _explained(entry: ReceiptEntry, operation: Operation) -> ReceiptEntry:
     return msgspec.structs.replace(
         entry,
         fate=Fate.UNKNOWN if unknown else Fate.PRESENT,
-        message=step.message[:LONGEST_MESSAGE],
+        message=entry.message or step.message[:LONGEST_MESSAGE],
     )
 
 
@@ -159,6 +159,9 @@ def _record(
         certificate=None,
         federated_credential=None,
         integration=None,
+        azure_integration=None,
+        subscriptions=None,
+        reader_scopes=None,
         console=None,
         asset=None,
         grade=None,

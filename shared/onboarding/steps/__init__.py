@@ -16,6 +16,7 @@ from shared.errors import NotYet, OutcomeUnknown, Refused
 from shared.models import OnboardingOrder, StepCall, StepResult
 from shared.onboarding.steps import (
     application,
+    azure_scan,
     certificate,
     directory_role,
     federated_credential,
@@ -56,6 +57,10 @@ class StepDefinition:
         return "onboard_" + self.name.replace("-", "_")
 
 
+def _wants_azure(order: OnboardingOrder) -> bool:
+    return order.subscriptions is not None
+
+
 STEPS: tuple[StepDefinition, ...] = (
     StepDefinition("preflight", preflight.run),
     StepDefinition("certificate", certificate.run, wanted=lambda order: not order.keyless),
@@ -68,11 +73,10 @@ STEPS: tuple[StepDefinition, ...] = (
     StepDefinition(
         "federated-credential", federated_credential.run, wanted=lambda order: order.keyless
     ),
-    StepDefinition(
-        "subscriptions", subscriptions.run, wanted=lambda order: order.subscriptions is not None
-    ),
+    StepDefinition("subscriptions", subscriptions.run, wanted=_wants_azure),
     StepDefinition("policies", policies.run),
     StepDefinition("first-scan", first_scan.run, scan=True),
+    StepDefinition("azure-scan", azure_scan.run, scan=True, wanted=_wants_azure),
     StepDefinition("old-credential", old_credential.run, wanted=lambda order: order.retires),
 )
 """All steps but ``record``, which comes last, always, and is given the whole operation."""

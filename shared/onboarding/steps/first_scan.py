@@ -4,13 +4,7 @@ This is the only proof that the whole chain works, as far as the scan says: a sc
 read for what it covers (`shared.coverage`), and one that misses what the chosen permissions should
 show fails the step, whatever the integration's status.
 
-A scan counts if it started after the one that was newest when we asked, and finished; both times
-are Mondoo's own, so clocks need not agree. Where this operation changed nothing and the newest scan
-is a day old at most and younger than the integration's last change, that scan is proof enough.
-
-A scan is asked for once. If the answer is lost we do not ask again (a second scan would be queued)
-but look whether one started; one that is running already, on an integration that did not change, is
-waited for.
+How a scan is asked for, and when it is over, is in `shared.onboarding.scans`.
 
 Without a key the scan is also the sign-in's proof, and Entra ID refuses a federated credential for
 some minutes after it was written. A scan that was refused for that, within the time that
@@ -20,7 +14,6 @@ replication is given, is asked for again.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
@@ -34,16 +27,14 @@ from shared.coverage.statement import (
 )
 from shared.entra.app_role_assignments import list_grants
 from shared.entra.directory_roles import is_assigned
-from shared.errors import OutcomeUnknown
 from shared.manifest import load_manifest
 from shared.models import Outcome, Severity, StepCall, StepResult
 from shared.mondoo import integrations
 from shared.mondoo.assets import Asset, tenant_asset
 from shared.mondoo.console import integration_link
 from shared.mondoo.integrations import Integration
+from shared.onboarding.scans import Asked, ask_or_look
 from shared.outcomes import ended, failed, learned, not_yet
-
-FRESH = timedelta(hours=24)
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
@@ -53,94 +44,12 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
         return ended(Outcome.PLANNED, "Mondoo would scan the tenant")
     assert facts.integration is not None
     integration = await integrations.read(context.mondoo, facts.integration)
-    if facts.scan_requested:
-        return await _progress(context, call, integration, triggered=True)
-    if not call.changed and _stands(integration, context):
-        return await _progress(context, call, integration, triggered=False)
-    if integration.paused:
-        return failed(
-            "integration_paused",
-            f"integration {integration.mrn} is paused in Mondoo, so it cannot scan",
-            remediation="Resume the integration in the Mondoo Console and send the request again.",
-        )
-    if dry_run:
-        return ended(Outcome.PLANNED, "Mondoo would scan the tenant")
-    asked: dict[str, Any] = {
-        "scan_requested": True,
-        "scan_before": integration.scan_started,
-    }
-    if not call.changed and _running(integration):
-        asked["scan_before"] = integration.scan_finished
-        return _running_result(asked)
-    try:
-        await integrations.trigger_scan(context.mondoo, integration.mrn)
-    except OutcomeUnknown as error:
-        return not_yet(
-            "scan_request_unanswered",
-            f"{error.message}; it is not repeated, we look whether a scan starts",
-            remediation="Start a scan in the Mondoo Console, then send the request again.",
-            facts=asked,
-        )
-    return _running_result(asked)
-
-
-def _running_result(asked: dict[str, Any]) -> StepResult:
-    return not_yet(
-        "scan_not_finished",
-        "Mondoo was asked to scan and has not finished",
-        remediation=(
-            "Look at the integration in the Mondoo Console; send the request again to go on"
-            " waiting."
-        ),
-        facts=asked,
+    asked = Asked(facts.scan_requested, facts.scan_before, ("scan_requested", "scan_before"))
+    waiting = await ask_or_look(
+        context, integration, asked, what="the tenant", changed=call.changed, dry_run=dry_run
     )
-
-
-def _running(integration: Integration) -> bool:
-    started, finished = integration.scan_started, integration.scan_finished
-    return started is not None and (finished is None or finished < started)
-
-
-def _stands(integration: Integration, context: Context) -> bool:
-    """Whether the newest scan still proves something."""
-    started, finished = integration.scan_started, integration.scan_finished
-    if started is None or finished is None or finished < started:
-        return False
-    if integration.last_modified is not None and started < integration.last_modified:
-        return False
-    fine = integration.status == "ACTIVE" or (
-        # The scan of a keyless one warns of SharePoint Online, always.
-        integration.keyless and integration.status == "WARNING"
-    )
-    return fine and context.now() - finished <= FRESH
-
-
-async def _progress(
-    context: Context, call: StepCall, integration: Integration, *, triggered: bool
-) -> StepResult:
-    started, finished = integration.scan_started, integration.scan_finished
-    before = call.facts.scan_before
-    over = (
-        started is not None
-        and finished is not None
-        and finished >= started
-        and (not triggered or before is None or started > before)
-    )
-    if not over:
-        return not_yet(
-            "scan_not_finished",
-            f"Mondoo has not finished the scan (status {integration.status})",
-            remediation=(
-                "Look at the integration in the Mondoo Console; send the request again to go on"
-                " waiting."
-            ),
-        )
-    if integration.status not in ("ACTIVE", "WARNING", "ERROR"):
-        return not_yet(
-            "scan_status_unclear",
-            f"the scan finished, but the integration is {integration.status}",
-            remediation="Look at the integration in the Mondoo Console.",
-        )
+    if waiting is not None:
+        return waiting
     if _trust_may_replicate(context, call, integration):
         return not_yet(
             "federated_credential_not_effective",
@@ -154,15 +63,15 @@ async def _progress(
         await _access(context, call, integration),
     )
     asset = await tenant_asset(context.mondoo, call.order.space, call.order.tenant_id)
-    result = _judged(integration, told, asset, triggered=triggered)
-    facts = {
-        "scanned_at": finished,
+    result = _judged(integration, told, asset, triggered=asked.requested)
+    seen = {
+        "scanned_at": integration.scan_finished,
         "asset": asset.mrn if asset is not None else None,
         "grade": asset.grade if asset is not None else None,
         "console": integration_link(context.mondoo.endpoint, call.order.space),
         "coverage": told.services,
     }
-    return msgspec.structs.replace(result, coverage=told.services, facts=learned(facts))
+    return msgspec.structs.replace(result, coverage=told.services, facts=learned(seen))
 
 
 def _trust_may_replicate(context: Context, call: StepCall, integration: Integration) -> bool:

@@ -19,6 +19,8 @@ The key leaves the vault here, for the length of one request to Mondoo.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.certificates import read_bundle
 from shared.context import Context
 from shared.coverage.statement import credential_refused
@@ -62,7 +64,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     found = await integrations.find(
         context.mondoo, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
     )
-    findings = _duplicates(found) + lost
+    findings = duplicates(found) + lost
     certificate = facts.certificate
     thumbprint = certificate.thumbprint if certificate is not None else None
     current = _chosen(found)
@@ -179,19 +181,12 @@ def _is_right(integration: Integration, order: OnboardingOrder, thumbprint: str 
         and integration.keyless is order.keyless
         and integration.labels.get(THUMBPRINT_LABEL) == thumbprint
         # Whether a keyless one is let in is the next step's business.
-        and (order.keyless or (thumbprint is not None and not _refused_since(integration)))
+        and (order.keyless or (thumbprint is not None and not credential_refused(integration)))
     )
 
 
-def _refused_since(integration: Integration) -> bool:
-    """Whether a scan after the last change could not use what Mondoo holds: the label is wrong."""
-    scanned, changed = integration.scan_finished, integration.last_modified
-    if scanned is None or (changed is not None and scanned < changed):
-        return False
-    return credential_refused(integration.messages)
-
-
-def _duplicates(found: list[Integration]) -> list[Finding]:
+def duplicates(found: Sequence[Integration]) -> list[Finding]:
+    """A finding where there are several of one kind for one tenant and application."""
     if len(found) < 2:
         return []
     return [

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from shared.context import Context
 from shared.entra.app_role_assignments import Grant, grant, list_grants
-from shared.manifest import Manifest, Permission, load_manifest
+from shared.manifest import Manifest, Permission, Resource, load_manifest
 from shared.models import (
     Facts,
     Finding,
@@ -80,20 +80,7 @@ def absent(manifest: Manifest, resources: list[ResourcePrincipal]) -> list[Findi
         of_resource = [p for p in manifest.permissions if p.resource == resource.service]
         principal = present.get(resource.app_id)
         if principal is None or not principal.enabled:
-            state = "is not in this tenant" if principal is None else "is disabled in this tenant"
-            findings.append(
-                Finding(
-                    code="resource_absent" if principal is None else "resource_disabled",
-                    severity=Severity.MEDIUM,
-                    subject=resource.name,
-                    message=f"{resource.name} {state}",
-                    remediation=(
-                        "If the tenant has no licence for it, nothing is wrong. Otherwise enable"
-                        f" {resource.name} under Enterprise applications and onboard again."
-                    ),
-                    not_scanned=_lost(of_resource),
-                )
-            )
+            findings.append(_closed(resource, _lost(of_resource), absent=principal is None))
             continue
         findings += [
             Finding(
@@ -108,6 +95,37 @@ def absent(manifest: Manifest, resources: list[ResourcePrincipal]) -> list[Findi
             if permission.id in principal.roles_missing
         ]
     return findings
+
+
+def _closed(resource: Resource, lost: str, *, absent: bool) -> Finding:
+    """A service without a principal has mostly no licence, and a scan passes over it; one that
+    somebody disabled refuses the scan."""
+    if absent:
+        return Finding(
+            code="resource_absent",
+            severity=Severity.MEDIUM,
+            subject=resource.name,
+            message=f"{resource.name} is not in this tenant",
+            remediation="If the tenant has no licence for it, nothing is wrong. Otherwise enable"
+            f" {resource.name} under Enterprise applications and onboard again.",
+            not_scanned=lost,
+        )
+    # The scanner takes the compliance session for an extra.
+    fails = resource.service != "exchange-protection"
+    return Finding(
+        code="resource_disabled",
+        severity=Severity.MEDIUM,
+        subject=resource.name,
+        message=f"{resource.name} is disabled in this tenant"
+        + (
+            "; Mondoo's scan asks it nevertheless and is refused, so the first scan is expected to"
+            " fail"
+            if fails
+            else ""
+        ),
+        remediation=f"Enable {resource.name} under Enterprise applications and onboard again.",
+        not_scanned=lost,
+    )
 
 
 def _wanted(manifest: Manifest, resources: list[ResourcePrincipal]) -> dict[str, Permission]:

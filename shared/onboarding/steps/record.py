@@ -84,7 +84,14 @@ async def run(
         refused = outcome_of(error)
         if event is TenantEvent.ONBOARDING_PROVEN:
             event = TenantEvent.ONBOARDING_FAILED
-    record = _record(known, order, facts, now, proven=event is TenantEvent.ONBOARDING_PROVEN)
+    record = _record(
+        known,
+        order,
+        facts,
+        now,
+        proven=event is TenantEvent.ONBOARDING_PROVEN,
+        azure_touched=_was_run(operation, "subscriptions"),
+    )
     record = msgspec.structs.replace(record, state=next_state(started, event))
     same = known is not None and _comparable(known) == _comparable(record)
     result = refused or ended(
@@ -104,6 +111,7 @@ def _record(
     now: datetime,
     *,
     proven: bool,
+    azure_touched: bool,
 ) -> TenantRecord:
     """The record with what this operation learned; what it did not learn stays as it was."""
     learned: dict[str, Any] = {
@@ -122,6 +130,8 @@ def _record(
         "coverage": facts.coverage or None,
         "scanned_at": facts.scanned_at,
     }
+    if azure_touched:
+        learned["subscriptions"] = order.subscriptions
     if proven:
         learned |= {
             "onboarded_at": now,
@@ -143,6 +153,8 @@ def _record(
         base,
         operation_id=order.operation_id,
         updated_at=now,
+        # An attempt that ended without telling may have assigned Reader anywhere.
+        reader_scopes=facts.reader_scopes if azure_touched else base.reader_scopes,
         **{name: value for name, value in learned.items() if value is not None},
     )
     return _settled(record, order) if proven else record
@@ -157,6 +169,11 @@ def _settled(record: TenantRecord, order: OnboardingOrder) -> TenantRecord:
     return msgspec.structs.replace(
         record, authentication=order.authentication, federated_credential=None
     )
+
+
+def _was_run(operation: Operation, name: str) -> bool:
+    """Whether a step is in the operation and was come to."""
+    return any(step.name == name and step.attempts > 0 for step in operation.steps)
 
 
 def _comparable(record: TenantRecord) -> TenantRecord:

@@ -2,16 +2,26 @@
 
 Runs only for requests with ``subscriptions``. Mondoo's Azure integration is made or brought up to
 date with the allow or deny list, and Reader is assigned where we may. What is left to do for
-somebody with more rights is a finding with the command, and the step a warning: Microsoft 365 is
-onboarded without it. Mondoo scans Azure by its own schedule.
+somebody with more rights is a finding with the command, and the step a warning; whether Mondoo sees
+what it should is told by the step ``azure-scan``. Where Reader is ours is written down, so that an
+offboarding knows what to look for even where it may not look any more.
 """
 
 from __future__ import annotations
 
 from shared.context import Context
 from shared.models import Outcome, StepCall, StepResult
-from shared.outcomes import ended, not_yet
-from shared.subscriptions import find_integration, grant_access, is_right, write_integration
+from shared.onboarding.steps.integration import duplicates
+from shared.outcomes import ended
+from shared.subscriptions import (
+    Mode,
+    find_integration,
+    find_integrations,
+    grant_access,
+    is_right,
+    not_readable,
+    write_integration,
+)
 
 
 async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> StepResult:
@@ -24,11 +34,16 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
     assert facts.app_id is not None
     assert facts.service_principal_id is not None
     access = await grant_access(
-        context.azure(order.tenant_id), wanted, facts.service_principal_id, dry_run=dry_run
+        context.azure(order.tenant_id),
+        wanted,
+        facts.service_principal_id,
+        Mode.REHEARSE if dry_run else Mode.GRANT,
     )
-    current = await find_integration(
+    found = await find_integrations(
         context, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
     )
+    current = found[0] if found else None
+    access.findings += duplicates(found)
     certificate = facts.certificate
     right = (
         current is not None
@@ -69,17 +84,18 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
             context, order.space, tenant_id=order.tenant_id, app_id=facts.app_id
         )
         if current is None or not is_right(current, wanted, certificate.thumbprint):
-            return not_yet(
-                "integration_not_readable",
-                "the Azure integration was written but cannot be read back as written",
-                remediation="Send the request again; look at it in the Mondoo Console.",
-            )
+            raise not_readable(order.tenant_id)
     assert current is not None
     good = Outcome.PASSED if unchanged else Outcome.CHANGED
     told = "; ".join(finding.message for finding in access.findings)
+    known = await context.records.get(order.tenant_id)
+    before = set(known.reader_scopes or ()) if known is not None else set()
     return ended(
         Outcome.WARNING if access.findings else good,
         f"Azure integration {current.mrn} is right{said}" + (f"; {told}" if told else ""),
         findings=access.findings,
-        facts={"azure_integration": current.mrn},
+        facts={
+            "azure_integration": current.mrn,
+            "reader_scopes": sorted(access.ours | (before - access.free)),
+        },
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from shared.context import Context
 from shared.entra.applications import read_object, remove_certificates
 from shared.entra.key_credentials import is_ours, thumbprint
@@ -22,11 +24,13 @@ from shared.models import (
     to_json,
 )
 from shared.mondoo import integrations
+from shared.mondoo.azure_integrations import AzureIntegration
 from shared.mondoo.integrations import THUMBPRINT_LABEL
 from shared.onboarding.steps import first_scan as onboarding_scan
 from shared.onboarding.steps import integration as onboarding_integration
 from shared.outcomes import ended, not_yet
 from shared.rotation import progress
+from shared.subscriptions import renew_certificate
 from shared.transitions import RotationEvent, RotationState
 from shared.vault import lifecycle
 
@@ -40,11 +44,33 @@ async def integration(context: Context, call: StepCall) -> StepResult:
     result = await onboarding_integration.run(context, call)
     if result.outcome.stops or result.wait is not None:
         return result
+    azure = await _azure_integration(context, call)
+    if azure is not None:
+        told = f"{result.message}; so has the Azure integration {azure.mrn}"
+        result = msgspec.structs.replace(result, message=told)
     if rotation.state is RotationState.PROVEN:
         mrn = from_json(to_json(call.facts) | result.facts, Facts).integration
         event = RotationEvent.INTEGRATION_UPDATED
         await progress.advance(context, tenant_id, event, integration=mrn)
     return result
+
+
+async def _azure_integration(context: Context, call: StepCall) -> AzureIntegration | None:
+    """Mondoo's Azure integration signs in with the same certificate, so it gets the new one too."""
+    order, facts = call.order, call.facts
+    record = await context.records.get(order.tenant_id)
+    if record is None or record.azure_integration is None:
+        return None
+    assert facts.app_id is not None  # the integration was found by it
+    assert facts.certificate is not None
+    return await renew_certificate(
+        context,
+        space=order.space,
+        tenant_id=order.tenant_id,
+        app_id=facts.app_id,
+        certificate=facts.certificate,
+        operation_id=order.operation_id,
+    )
 
 
 async def scan(context: Context, call: StepCall) -> StepResult:
@@ -100,6 +126,8 @@ async def retire(context: Context, call: StepCall) -> StepResult:
     graph = context.graph(order.tenant_id)
     application = await read_object(graph, facts.application_object_id)
     await _check(context, facts.integration, application.thumbprints(), new, order.tenant_id)
+    # It may have been touched since; without it the old certificate would be missed there.
+    await _azure_integration(context, call)
     old = rotation.old.thumbprint
     held = [each for each in application.key_credentials if thumbprint(each) == old]
     if held and not all(is_ours(each) for each in held):

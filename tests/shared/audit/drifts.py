@@ -283,10 +283,10 @@ def _break_scan(here: AuditedTenant) -> None:
     here.integration.status = "ERROR"
 
 
-def _complain(status: str) -> Callable[[AuditedTenant], None]:
+def _complain(status: str, text: str = "what is this?") -> Callable[[AuditedTenant], None]:
     def put(here: AuditedTenant) -> None:
         now = here.tenant.clock.now()
-        here.integration.messages.append(Message("access denied", status, "exchange", now))
+        here.integration.messages.append(Message(text, status, "exchange", now))
 
     put.__name__ = f"complain_{status.lower()}"
     return put
@@ -374,8 +374,9 @@ DRIFTS: tuple[Drift, ...] = (
     Drift("integration_certificate_differs", _give_another_certificate, _NONE),
     Drift("integration_authentication_differs", _take_the_key_away, _NONE),
     Drift("scan_overdue", _stop_scanning, _NONE),
-    Drift("scan_error", _complain("ERROR"), _NONE),
-    Drift("scan_warning", _complain("WARNING"), _NONE),
+    Drift("scan_message", _complain("ERROR"), _NONE),
+    Drift("scan_message", _complain("WARNING"), _NONE),
+    Drift("exchange_not_ready", _complain("ERROR", "access denied"), _NONE),
 )
 
 REPAIRABLE = tuple(drift for drift in DRIFTS if drift.corrected is not Repairable.NONE)

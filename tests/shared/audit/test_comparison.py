@@ -14,6 +14,8 @@ import pytest
 
 from shared.audit.catalogue import EVERYTHING
 from shared.audit.comparison import Limits, compare
+from shared.audit.coverage import access_in
+from shared.coverage.statement import statement
 from shared.entra.directory_roles import RoleAssignment
 from shared.entra.federated_credentials import FederatedCredential
 from shared.entra.inventory import (
@@ -409,8 +411,8 @@ def message(text: str, status: str = "ERROR", **kwargs: Any) -> Message:
         ({"scan_finished": NOW - timedelta(hours=49)}, ["scan_overdue"]),
         ({"scan_finished": None}, ["scan_overdue"]),
         ({"scan_finished": None, "created": NOW}, []),
-        ({"messages": (message("broken"),)}, ["scan_error"]),
-        ({"messages": (message("odd", "WARNING"),)}, ["scan_warning"]),
+        ({"messages": (message("broken"),)}, ["scan_message"]),
+        ({"messages": (message("odd", "WARNING"),)}, ["scan_message"]),
         ({"messages": (message("by the way", "INFO"),)}, []),
         ({"messages": (message("known", suppressed=True),)}, []),
     ],
@@ -421,6 +423,81 @@ def test_the_integration_and_its_last_scan(
     assert codes(Picture(integration=integration).compared()) == expected
 
 
+SCOPE = "Authorization failed due to missing permission scope {} (PermissionScopeNotGranted)"
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier", "code"),
+    [
+        ("AADSTS700027: no key", "connection", "certificate_not_registered"),
+        ("AADSTS1000502: certificate has expired", "connection", "certificate_expired"),
+        ("AADSTS7000214: revoked", "connection", "certificate_revoked"),
+        (
+            "AADSTS70021: no matching federated identity",
+            "connection",
+            "federated_credential_missing",
+        ),
+        ("AADSTS7000112: disabled", "connection", "application_disabled"),
+        ("AADSTS700016: not found", "connection", "application_missing"),
+        ("AADSTS90002: no such tenant", "connection", "integration_tenant_wrong"),
+        ("AADSTS53003: blocked", "connection", "blocked_by_conditional_access"),
+        ("AADSTS500011: no principal", "exchange", "resource_absent"),
+        ("AADSTS500014: disabled", "exchange", "resource_disabled"),
+        ("found no private key", "connection", "integration_certificate_unusable"),
+        (
+            "only certificate authentication is supported for fetching sharepoint online report",
+            "sharepoint",
+            "sharepoint_needs_certificate",
+        ),
+        ("the tenant is not licensed for this", "graph", "licence_missing"),
+        ("could not connect to Microsoft Graph: status 503", "connection", "scan_interrupted"),
+        (SCOPE.format("Policy.Read.All"), "graph/Policy.Read.All", "permission_not_effective"),
+        (SCOPE.format("Novel.Read.All"), "graph/Novel.Read.All", "permission_not_in_manifest"),
+        ("access denied", "exchange", "exchange_not_ready"),
+        ("access denied", "sharepoint", "permission_not_effective"),
+        ("what is this?", "exchange", "scan_message"),
+    ],
+)
+def test_what_the_scan_said_is_told_in_the_words_of_an_onboarding(
+    text: str, identifier: str, code: str
+) -> None:
+    said = message(text, identifier=identifier)
+    finding = only(Picture(integration={"messages": (said,)}).compared())
+    access = access_in(Picture().seen().inventory, MANIFEST, keyless=False)
+    (onboarding,) = statement([said], MANIFEST, access).findings
+    assert finding.code == onboarding.code == code
+    assert finding.message == onboarding.message
+    assert finding.subject == onboarding.subject
+    assert ":scan:" in (finding.key or "")
+    assert finding.reason
+
+
+def test_what_the_audit_sees_for_itself_is_told_once() -> None:
+    said = message("AADSTS700027: no key", identifier="connection")
+    found = Picture(keys=(), integration={"messages": (said,)}).deviations()
+    assert [each.finding.code for each in found] == ["certificate_not_registered"]
+    assert found[0].target is not None
+
+
+def test_a_permission_that_is_not_granted_is_told_by_the_grants_and_not_by_the_scan() -> None:
+    key = next(key for key, each in MANIFEST.by_key().items() if each.name == "Policy.Read.All")
+    said = message(SCOPE.format("Policy.Read.All"), identifier="graph/Policy.Read.All")
+    picture = Picture(
+        granted=frozenset(MANIFEST.by_key()) - {key}, integration={"messages": (said,)}
+    )
+    assert codes(picture.compared()) == ["permission_not_granted"]
+
+
+@pytest.mark.parametrize(
+    ("status", "severity"), [("ERROR", Severity.HIGH), ("WARNING", Severity.MEDIUM)]
+)
+def test_a_message_without_an_explanation_is_as_grave_as_the_scanner_says(
+    status: str, severity: Severity
+) -> None:
+    said = message("what is this?", status)
+    assert only(Picture(integration={"messages": (said,)}).compared()).severity is severity
+
+
 def test_another_certificate_at_mondoo_is_told() -> None:
     labels = {MARK_LABEL[0]: MARK_LABEL[1], THUMBPRINT_LABEL: "F" * 40}
     finding = only(Picture(integration={"labels": labels}).compared())
@@ -429,9 +506,9 @@ def test_another_certificate_at_mondoo_is_told() -> None:
 
 
 def test_messages_that_differ_in_ids_only_are_one_finding_with_one_key() -> None:
-    first = message("denied, trace 8a1f0c4e-5f0b-4b9a-8d6b-3d7f0b6f2c77 at 08:00:01")
-    second = message("denied, trace 0d3a1f52-6a0e-4a6b-9f0c-77c1f2b0a9ce at 09:12:44")
-    other = message("not licensed")
+    first = message("odd, trace 8a1f0c4e-5f0b-4b9a-8d6b-3d7f0b6f2c77 at 08:00:01")
+    second = message("odd, trace 0d3a1f52-6a0e-4a6b-9f0c-77c1f2b0a9ce at 09:12:44")
+    other = message("what is this?")
     assert len(Picture(integration={"messages": (first, second, other)}).compared()) == 2
     [before] = Picture(integration={"messages": (first,)}).compared()
     [after] = Picture(integration={"messages": (second,)}).compared()

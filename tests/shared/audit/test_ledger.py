@@ -77,6 +77,26 @@ def test_what_another_finding_hides_is_not_taken_for_fixed(code: str) -> None:
     assert by_code[code].fixed_at is None
 
 
+@pytest.mark.parametrize(
+    ("hiding", "scan"),
+    [
+        ("integration_missing", "scan"),
+        ("integration_paused", "scan"),
+        ("azure_integration_missing", "azure-scan"),
+        ("azure_integration_paused", "azure-scan"),
+    ],
+)
+def test_what_a_scan_told_is_not_taken_for_fixed_while_no_scan_can_be_read(
+    hiding: str, scan: str
+) -> None:
+    told = deviation("certificate_not_registered", "s", "m", identity=f"{scan}:connection").finding
+    seen = deviation("certificate_not_registered", "s", "m", identity="ABC").finding
+    reports = [on(0, told, seen), on(1, deviation(hiding, "s", "m").finding)]
+    fixed = {one.finding.key: one.fixed_at for one in ledger(reports)}
+    assert fixed[told.key] is None
+    assert fixed[seen.key] == end(1)
+
+
 def test_a_report_that_left_findings_out_fixes_nothing() -> None:
     left_out = Finding(LEFT_OUT, SECRET.severity, "report", "m", "r", key=LEFT_OUT)
     assert ledger([on(0, SECRET), on(1, left_out)]) == [Reported(SECRET, day(0), end(0))]

@@ -91,6 +91,40 @@ async def test_a_tenant_without_drift_is_clean_and_takes_one_request(
     assert not watch.writes
 
 
+def covered(report: AuditReport) -> dict[str, str]:
+    return {each.service: each.state.value for each in report.coverage}
+
+
+async def test_the_report_says_of_each_service_what_the_newest_scan_covers(
+    context: Context, here: AuditedTenant
+) -> None:
+    clean = await audit(context, here)
+    assert covered(clean) == dict.fromkeys(
+        ("entra", "exchange", "sharepoint", "teams", "intune"), "scanned"
+    )
+    put(here, "directory_role_missing")
+    report = await audit(context, here)
+    assert {service for service, state in covered(report).items() if state == "not-scanned"} == {
+        "exchange",
+        "teams",
+    }
+    (cause,) = next(each.causes for each in report.coverage if each.service == "exchange")
+    assert cause.code == "directory_role_missing"
+    assert followed(here.record, report).coverage == report.coverage
+    repaired = await audit(context, here, REPAIR)
+    assert covered(repaired) == covered(clean)
+
+
+async def test_before_the_first_scan_nothing_is_said_of_what_it_covers(
+    context: Context, here: AuditedTenant
+) -> None:
+    put(here, "scan_overdue")
+    here.integration.scan_finished = None
+    report = await audit(context, here)
+    assert report.coverage == []
+    assert followed(here.record, report).coverage == here.record.coverage
+
+
 async def test_an_older_manifest_is_mentioned_and_nothing_else_is_wrong(
     context: Context, stand: Stand
 ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from shared.errors import NotYet, OutcomeUnknown, Refused
-from shared.mondoo.answers import Request, error_in, status_error
+from shared.mondoo.answers import Request, error_in, rpc_error, status_error
 
 READ = Request("read integration", repeatable=True, request_id="r-1")
 WRITE = Request("create integration", repeatable=False, request_id="r-2")
@@ -157,3 +158,38 @@ def test_a_message_that_repeats_the_certificate_is_cut_before_it() -> None:
         error = error_in(body, WRITE)
         assert error is not None
         assert "MIIB" not in f"{error!r} {error} {error.message}"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "kind", "code"),
+    [
+        (3, 400, Refused, "mondoo_invalid_argument"),
+        (11, 400, Refused, "mondoo_invalid_argument"),
+        (16, 401, Refused, "mondoo_unauthenticated"),
+        (7, 403, Refused, "mondoo_forbidden"),
+        (5, 404, Refused, "mondoo_not_found"),
+        (6, 409, Refused, "mondoo_already_exists"),
+        (10, 409, NotYet, "mondoo_busy"),
+        (9, 412, Refused, "mondoo_precondition"),
+        (8, 429, NotYet, "mondoo_busy"),
+        (12, 501, Refused, "mondoo_unsupported"),
+        (14, 503, NotYet, "mondoo_busy"),
+        (4, 504, NotYet, "mondoo_busy"),
+        (13, 500, NotYet, "mondoo_busy"),
+        (2, 500, NotYet, "mondoo_busy"),
+    ],
+)
+def test_a_refusal_of_an_rpc_means_what_its_number_says(
+    number: int, status: int, kind: type[Exception], code: str
+) -> None:
+    content = json.dumps({"code": number, "message": "some reason", "details": []}).encode()
+    error = rpc_error(status, content, None, READ)
+    assert type(error) is kind
+    assert error.code == code
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"{}", b'{"code": "seven"}'])
+def test_an_rpc_answer_that_is_no_status_is_told_by_its_http_status(content: bytes) -> None:
+    assert isinstance(rpc_error(502, content, None, READ), NotYet)
+    assert isinstance(rpc_error(502, content, None, WRITE), OutcomeUnknown)
+    assert rpc_error(403, content, None, READ).code == "mondoo_forbidden"

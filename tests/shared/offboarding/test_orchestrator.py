@@ -56,6 +56,8 @@ REFUSED = failed("code", "no", remediation="Mend it.")
     [
         ("inventory", {step.name for step in STEPS[1:]}),
         ("integration", set()),
+        ("azure-integration", set()),
+        ("azure-role", set()),
         ("directory-role", {"service-principal", "application"}),
         ("permissions", {"service-principal", "application"}),
         ("service-principal", {"application"}),

@@ -231,6 +231,25 @@ async def test_case_d5_a_service_that_was_licensed_later_is_granted_then(
     assert end_state(rehearsal, tenant) == ONCE
 
 
+async def test_a_service_that_somebody_disabled_is_told_to_fail_the_scan_before_it_does(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    exchange = tenant.service_principal_by_app_id(EXCHANGE)
+    assert exchange is not None
+    exchange.enabled = False
+    operation = await rehearsal.onboard(tenant)
+    told = step(operation, "permissions")
+    (finding,) = told["findings"]
+    assert (told["outcome"], finding["code"]) == ("warning", "resource_disabled")
+    assert "the first scan is expected to fail" in told["message"]
+    assert operation["status"] == "failed"
+    scan = step(operation, "first-scan")
+    assert (scan["outcome"], scan["code"]) == ("failed", "scan_failed")
+    assert "enable the service under Enterprise applications" in scan["remediation"]
+    exchange.enabled = True
+    assert (await rehearsal.onboard(tenant))["status"] == "succeeded"
+
+
 async def test_case_d8_a_tenant_that_withdrew_its_consent_fails_alone(
     rehearsal: Rehearsal, tenant: SimulatedTenant
 ) -> None:

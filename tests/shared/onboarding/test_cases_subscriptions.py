@@ -1,4 +1,4 @@
-"""Subscriptions: each mode, a change of mode, what is left to do, and removal."""
+"""Subscriptions: each mode, a change of mode, and what is left to do."""
 
 from __future__ import annotations
 
@@ -7,57 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from local.simulators.mondoo.estate import Integration
-from local.simulators.resource_manager import OWNER, READER, AzureEstate
+from local.simulators.resource_manager import READER
 from local.simulators.tenant import SimulatedTenant, new_id
 from shared.errors import InvalidRequest
-from shared.subscriptions import remove
 from tests.driving import Watch, outcomes, step
+from tests.shared.azure import Azure
 from tests.shared.onboarding.rehearsal import Rehearsal
 from tests.shared.onboarding.test_cases_grants import principal_of
-
-
-class Azure:
-    """A tenant with three subscriptions, on which our automation is owner or has nothing."""
-
-    def __init__(self, rehearsal: Rehearsal, tenant: SimulatedTenant, *, owner_of: str) -> None:
-        self.rehearsal, self.tenant = rehearsal, tenant
-        self.estate: AzureEstate = rehearsal.simulators.resource_manager.of(tenant)
-        self.ids = [
-            rehearsal.simulators.run(self.estate.add_subscription, name)
-            for name in ("production", "test", "sandbox")
-        ]
-        automation = rehearsal.automation(tenant)
-        scopes = {
-            "everything": [self.estate.root],
-            "each subscription": [f"/subscriptions/{each}" for each in self.ids],
-            "the first": [f"/subscriptions/{self.ids[0]}"],
-            "nothing": [],
-        }[owner_of]
-        for scope in scopes:
-            rehearsal.simulators.run(self.estate.assign, automation, OWNER, scope)
-
-    def readable(self) -> set[str]:
-        """Scopes on which the application that Mondoo uses is Reader, by subscription's name."""
-        ours = principal_of(self.tenant).id
-        names = {f"/subscriptions/{key}": name for key, name in self.estate.subscriptions.items()}
-        names[self.estate.root] = "root"
-        return {
-            names[role.scope]
-            for role in self.estate.roles
-            if (role.principal_id, role.role_id) == (ours, READER)
-        }
-
-    def integrations(self) -> list[Integration]:
-        return [
-            each
-            for each in self.rehearsal.simulators.mondoo.integrations.values()
-            if each.type == "AZURE" and each.tenant_id == self.tenant.id
-        ]
-
-    def lists(self) -> tuple[list[str], list[str]]:
-        (one,) = self.integrations()
-        return one.allowed_subscriptions, one.denied_subscriptions
 
 
 async def test_without_subscriptions_nothing_of_azure_is_touched(
@@ -254,29 +210,59 @@ async def test_a_create_without_an_answer_leaves_one_azure_integration(
     assert len(azure.integrations()) == 1
 
 
-async def test_removal_takes_away_what_was_made_here_and_nothing_else(
+async def test_several_azure_integrations_are_reported_and_none_is_removed(
     rehearsal: Rehearsal, tenant: SimulatedTenant
 ) -> None:
     azure = Azure(rehearsal, tenant, owner_of="everything")
-    await rehearsal.onboard(tenant, subscriptions={"deny": [azure.ids[0]]})
-    ours = principal_of(tenant)
-    (made,) = azure.integrations()
-    by_hand = f"/subscriptions/{azure.ids[0]}"
-    rehearsal.simulators.run(azure.estate.assign, ours.id, READER, by_hand)
-    stranger = rehearsal.simulators.run(
+    await rehearsal.onboard(tenant, subscriptions="all")
+    (one,) = azure.integrations()
+    twin = rehearsal.simulators.run(
         lambda: rehearsal.simulators.mondoo.add_integration(
-            made.scope_mrn, "theirs", kind="AZURE", tenant_id=tenant.id, client_id=ours.app_id
+            one.scope_mrn, "a twin", kind="AZURE", tenant_id=tenant.id, client_id=one.client_id
         )
     )
-    whose = {
-        "space": made.scope_mrn,
-        "tenant_id": tenant.id,
-        "app_id": ours.app_id,
-        "principal_id": ours.id,
-    }
-    removed = await remove(rehearsal.context, **whose)
-    kept = {f"/subscriptions/{each}" for each in azure.ids[1:]}
-    assert set(removed) == {made.mrn} | kept
-    assert azure.readable() == {"production"}
-    assert azure.integrations() == [stranger]
-    assert await remove(rehearsal.context, **whose) == []
+    operation = await rehearsal.onboard(tenant, subscriptions="all")
+    (found,) = step(operation, "subscriptions")["findings"]
+    assert found["code"] == "integration_duplicate"
+    assert one.mrn in found["subject"]
+    assert azure.integrations() == [one, twin]
+    assert twin.labels == {}
+
+
+async def test_an_azure_integration_that_somebody_made_is_adopted(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant)
+    theirs = rehearsal.simulators.run(
+        lambda: rehearsal.simulators.mondoo.add_integration(
+            rehearsal.simulators.mondoo.account.scope_mrn,
+            "by hand",
+            kind="AZURE",
+            tenant_id=tenant.id,
+            client_id=principal_of(tenant).app_id,
+            labels={"team": "blue"},
+        )
+    )
+    operation = await rehearsal.onboard(tenant, subscriptions={"allow": [azure.ids[0]]})
+    assert operation["status"] == "succeeded"
+    assert azure.integrations() == [theirs]
+    assert theirs.name == "by hand"
+    assert theirs.labels["team"] == "blue"
+    assert theirs.labels["managed-by"] == "mondoo-onboarding"
+    assert azure.scanned() == {"production"}
+
+
+async def test_azure_is_not_lost_by_the_way_when_a_tenant_moves_to_keyless(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant, subscriptions="all")
+    with pytest.raises(InvalidRequest) as caught:
+        await rehearsal.order(tenant, authentication="federated")
+    (one,) = azure.integrations()
+    assert (caught.value.code, caught.value.field) == ("authentication_conflict", "authentication")
+    assert one.mrn in caught.value.message
+    del rehearsal.simulators.mondoo.integrations[one.mrn]
+    order = await rehearsal.order(tenant, authentication="federated")
+    assert order.keyless

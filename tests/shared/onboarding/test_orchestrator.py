@@ -183,7 +183,8 @@ def gaps(result: ReplayResult) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("activity", "deadline"), [("onboard_sign_in", 900), ("onboard_first_scan", 3600)]
+    ("activity", "deadline"),
+    [("onboard_sign_in", 900), ("onboard_first_scan", 3600), ("onboard_azure_scan", 3600)],
 )
 def test_case_b10_b13_an_exhausted_wait_is_an_outcome_of_its_own(
     activity: str, deadline: int

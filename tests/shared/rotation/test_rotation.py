@@ -17,6 +17,7 @@ from shared.certificates import make_bundle
 from shared.models import Rotation
 from shared.transitions import RotationState, TenantState
 from tests.driving import outcomes, step
+from tests.shared.azure import Azure
 from tests.shared.lives import SHORT, Life, die
 
 STEPS = (
@@ -205,6 +206,26 @@ async def test_a_refusal_or_an_outage_at_any_edge_leaves_a_working_credential(
         operation = await life.rotate(tenant)
     assert operation["status"] == "succeeded"
     await assert_finished(life, tenant, old)
+
+
+@pytest.mark.parametrize("stop", [None, "integration", "retire"])
+async def test_the_azure_integration_gets_the_new_certificate_with_the_other(
+    life: Life, tenant: SimulatedTenant, stop: str | None
+) -> None:
+    """At every change a scan of both is tried; see `Life.rotate`."""
+    azure = Azure(life, tenant, owner_of="everything")
+    await life.onboard(tenant, subscriptions={"deny": [azure.ids[0]]})
+    (before,) = azure.integrations()
+    if stop is not None:
+        await life.rotate(tenant, before={stop: die})
+    operation = await life.rotate(tenant)
+    assert operation["status"] == "succeeded"
+    (after,) = azure.integrations()
+    assert after.mrn == before.mrn
+    assert azure.lists() == ([], [azure.ids[0]])
+    (now,) = registered(tenant)
+    assert after.labels["certificate-thumbprint"] == now
+    assert set(life.scan(tenant)) == {"ACTIVE"}
 
 
 async def test_case_e17_a_sign_in_that_takes_a_while_is_waited_for(

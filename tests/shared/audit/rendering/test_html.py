@@ -16,7 +16,16 @@ from shared.audit.rendering.html_fleet import fleet_html
 from shared.audit.rendering.html_page import headers
 from shared.audit.rendering.html_tenant import tenant_html
 from shared.audit.report import Action, AuditReport, Change, Failure, count
-from shared.models import Finding, Outcome, RepairPolicy, Severity
+from shared.models import (
+    CauseKind,
+    CoverageCause,
+    CoverageState,
+    Finding,
+    Outcome,
+    RepairPolicy,
+    ServiceCoverage,
+    Severity,
+)
 from tests.shared.audit.rendering import samples
 
 HOSTILE = "<script>alert('x')</script> \"&quot; onload=1\" </style> \x00\x1b[31m \u202e Söhne"
@@ -285,3 +294,15 @@ def test_a_fleet_without_trouble_says_so() -> None:
         [samples.of_tenant(samples.clean(), 0)], [samples.record(0)], now=samples.AT
     )
     assert "1 tenant All of them are clean." in page_of(whole).text
+
+
+def test_a_page_says_of_each_service_what_the_last_scan_covers() -> None:
+    cause = CoverageCause(CauseKind.ROLE, "directory_role_missing", "not held", ["Global Reader"])
+    coverage = [
+        ServiceCoverage("entra", CoverageState.SCANNED),
+        ServiceCoverage("exchange", CoverageState.NOT_SCANNED, [cause]),
+    ]
+    page = Page(tenant_html(msgspec.structs.replace(samples.clean(), coverage=coverage)))
+    text = " ".join("".join(page.texts).split())
+    assert "Entra ID Scanned" in text
+    assert "Exchange Online Not scanned Global Reader: not held" in text
