@@ -323,7 +323,7 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     ``adopt`` is the appId of an existing application that carries no mark of ours and shall be
     taken over; without it such an application is only reported. ``policySearch`` chooses policies
     by words instead of, or besides, MRNs. ``subscriptions`` (``"all"``, an ``allow`` or a ``deny``
-    list) has Mondoo scan Azure as well; without it nothing of Azure is touched.
+    list) has Mondoo scan Azure as well; leaving it out leaves that as it is.
     ``authentication`` is what Mondoo signs in with: another than before moves the tenant, leaving
     it out leaves the tenant as it is (a new one gets a certificate). ``repair`` is what audits may
     put right by themselves later. Other fields that are left out take their value from the

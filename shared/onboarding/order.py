@@ -7,7 +7,7 @@ from msgspec import UNSET
 from shared.config import Settings
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
-from shared.errors import InvalidRequest, Refused
+from shared.errors import InvalidRequest
 from shared.manifest import load_manifest
 from shared.models import (
     CertificateChoice,
@@ -19,7 +19,7 @@ from shared.models import (
     TenantRecord,
     operation_id,
 )
-from shared.mondoo import integrations
+from shared.mondoo import azure_integrations
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
 
 
@@ -46,8 +46,9 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
     record = await context.records.get(tenant_id)
     authentication = _authentication(request, record)
-    if record is not None and authentication is not record.authentication:
-        await _check_azure(context, record, authentication)
+    scanned = await _scanned(context, record)
+    if scanned is not None and authentication is ScannerAuthentication.FEDERATED:
+        raise _azure_conflict(record)
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
@@ -61,7 +62,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         policies=_policies(settings, request),
         policy_search=None if request.policy_search is UNSET else request.policy_search,
         policy_action=request.policy_action,
-        subscriptions=_subscriptions(request),
+        subscriptions=_subscriptions(request, scanned),
         adopt=None if request.adopt is UNSET else request.adopt.lower(),
         new_space=new_space,
         authentication=authentication,
@@ -103,25 +104,24 @@ def _authentication(
     return chosen
 
 
-async def _check_azure(
-    context: Context, record: TenantRecord, authentication: ScannerAuthentication
-) -> None:
-    """Without a certificate Azure would not be scanned any more, and nobody would have said so.
+async def _scanned(context: Context, record: TenantRecord | None) -> SubscriptionScope | None:
+    """The subscriptions that Mondoo scans so far, by its own word; None once somebody deleted the
+    integration."""
+    if record is None or record.azure_integration is None or record.space is None:
+        return None
+    listed = await azure_integrations.of_tenant(context.mondoo, record.space, record.tenant_id)
+    for one in listed:
+        if one.mrn == record.azure_integration:
+            return SubscriptionScope(allow=list(one.allowed), deny=list(one.denied))
+    return None
 
-    Raises:
-        InvalidRequest: ``authentication_conflict``.
-    """
-    if authentication is ScannerAuthentication.CERTIFICATE or record.azure_integration is None:
-        return
-    try:
-        await integrations.read(context.mondoo, record.azure_integration)
-    except Refused as error:
-        if error.code != "mondoo_not_found":
-            raise
-        return
-    raise InvalidRequest(
+
+def _azure_conflict(record: TenantRecord | None) -> InvalidRequest:
+    """Without a certificate Azure would not be scanned any more, and nobody would have said so."""
+    mrn = record.azure_integration if record is not None else None
+    return InvalidRequest(
         "authentication_conflict",
-        f"the tenant's subscriptions are scanned with its certificate ({record.azure_integration})",
+        f"the tenant's subscriptions are scanned with its certificate ({mrn})",
         remediation="To give that up, delete this Azure integration in the Mondoo Console; then"
         " send the request again.",
         field="authentication",
@@ -134,10 +134,12 @@ def _retires(record: TenantRecord, authentication: ScannerAuthentication) -> boo
     return record.federated_credential is not None
 
 
-def _subscriptions(request: OnboardingRequest) -> SubscriptionScope | None:
+def _subscriptions(
+    request: OnboardingRequest, scanned: SubscriptionScope | None
+) -> SubscriptionScope | None:
     chosen = request.subscriptions
     if chosen is UNSET:
-        return None
+        return scanned
     if isinstance(chosen, str):
         return SubscriptionScope()
     if (chosen.allow is UNSET) == (chosen.deny is UNSET):

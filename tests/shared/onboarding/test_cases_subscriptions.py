@@ -10,6 +10,7 @@ import pytest
 from local.simulators.resource_manager import READER
 from local.simulators.tenant import SimulatedTenant, new_id
 from shared.errors import InvalidRequest
+from shared.vault import lifecycle
 from tests.driving import Watch, outcomes, step
 from tests.shared.azure import Azure
 from tests.shared.onboarding.rehearsal import Rehearsal
@@ -266,3 +267,35 @@ async def test_azure_is_not_lost_by_the_way_when_a_tenant_moves_to_keyless(
     del rehearsal.simulators.mondoo.integrations[one.mrn]
     order = await rehearsal.order(tenant, authentication="federated")
     assert order.keyless
+
+
+async def test_leaving_the_field_out_leaves_azure_as_it_is_with_the_certificate_in_use(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant, subscriptions={"allow": [azure.ids[0]]})
+    (one,) = azure.integrations()
+    before = one.certificate
+    # The certificate was switched off, so a new one is made.
+    record = await rehearsal.context.records.get(tenant.id)
+    assert record is not None
+    assert record.certificate is not None
+    await lifecycle.disable(rehearsal.context.vault, record.certificate)
+    operation = await rehearsal.onboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert outcomes(operation)["azure-scan"] == "changed"
+    assert azure.integrations() == [one]
+    assert one.certificate not in (None, before)
+    assert azure.scanned() == {"production"}
+
+
+async def test_an_azure_integration_that_was_deleted_is_not_made_again_unasked(
+    rehearsal: Rehearsal, tenant: SimulatedTenant
+) -> None:
+    azure = Azure(rehearsal, tenant, owner_of="everything")
+    await rehearsal.onboard(tenant, subscriptions="all")
+    (one,) = azure.integrations()
+    del rehearsal.simulators.mondoo.integrations[one.mrn]
+    operation = await rehearsal.onboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert azure.integrations() == []
