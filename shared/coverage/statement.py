@@ -45,9 +45,11 @@ _EFFECT = (
 )
 
 
-_LOST_KEYLESS = "sharepoint_needs_certificate"
+LOST_KEYLESS = "sharepoint_needs_certificate"
+"""The code of what a tenant without a certificate gives up, as it was told beforehand."""
+
 _KEYLESS = {
-    _LOST_KEYLESS: 'Nothing, if that is wanted. Else send "authentication": "certificate".',
+    LOST_KEYLESS: 'Nothing, if that is wanted. Else send "authentication": "certificate".',
     "federated_credential_missing": "Send the request again: the application is made to trust the"
     " issuer and the subject that the integration signs in with.",
 }
@@ -182,8 +184,8 @@ class _Book:
         else:
             keyless = _KEYLESS.get(known.code) if self.access.keyless else None
             # What the tenant has no licence for, or was told it would lose, breaks no promise.
-            bearable = known.kind is CauseKind.LICENCE or known.code == _LOST_KEYLESS
-            bearable = bearable and (known.code != _LOST_KEYLESS or self.access.keyless)
+            lost = self.access.keyless and known.code == LOST_KEYLESS
+            bearable = known.kind is CauseKind.LICENCE or lost
             self._add(
                 _Cause(
                     known.kind,

@@ -15,7 +15,7 @@ import msgspec
 
 from shared.audit.checks.integration import GONE
 from shared.audit.deviations import Deviation, deviation
-from shared.coverage.statement import Access, complaints
+from shared.coverage.statement import LOST_KEYLESS, Access, complaints
 from shared.manifest import Manifest
 from shared.models import Finding, Severity
 from shared.mondoo.integrations import Integration
@@ -34,7 +34,16 @@ def scan(
     """What the last scan complains of; ``known`` are the codes that the audit came to itself."""
     if found is None or found.paused or found.status in GONE:
         return
-    yield from told_by_scan(complaints(found.messages, manifest, access), known, MARK)
+    told = complaints(found.messages, manifest, access)
+    if access.keyless:
+        # It was said before it was chosen: good to know, and no reason to be called every night.
+        told = [
+            msgspec.structs.replace(each, severity=Severity.INFO)
+            if each.code == LOST_KEYLESS
+            else each
+            for each in told
+        ]
+    yield from told_by_scan(told, known, MARK)
 
 
 def told_by_scan(
