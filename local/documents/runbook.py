@@ -38,6 +38,8 @@ _KINDS = {
     "NotFound": CALLER,
     "Unauthenticated": CALLER,
     "Forbidden": CALLER,
+    "UnknownContentType": CALLER,
+    "Conflict": CALLER,
     "Finding": FINDING,
 }
 
