@@ -62,7 +62,7 @@ ABSENT = (
     "If the tenant has no licence for it, nothing is wrong. Otherwise open the service once as an"
     " administrator of the tenant, then onboard the tenant again."
 )
-"""What to do where a service has no principal in the tenant; the catalogue of audits says it too."""
+"""What to do where a tenant has no principal of a service; audits say the same."""
 _LICENCE = (
     "If the tenant has no licence for it, nothing is wrong. Otherwise assign a licence, or enable"
     " the service under Enterprise applications, and send the request again."

@@ -41,7 +41,11 @@ def refusal(body: dict[str, Any]) -> tuple[str, str]:
             "field adopt: expected: A GUID, such as 8a1f0c4e-5f0b-4b9a-8d6b-3d7f0b6f2c77",
             f"Correct adopt; {SHAPES}",
         ),
-        ({"tenant": ""}, "field tenant: Expected `str` of length >= 1", f"Correct tenant; {SHAPES}"),
+        (
+            {"tenant": ""},
+            "field tenant: Expected `str` of length >= 1",
+            f"Correct tenant; {SHAPES}",
+        ),
         (
             {"tenants": []},
             "field tenants: Object contains unknown field `tenants`",

@@ -105,6 +105,8 @@ async def test_everything_is_removed_and_each_object_is_on_the_receipt(
     operation = await life.offboard(tenant)
     assert operation["status"] == "succeeded"
     assert {outcomes(operation)[name] for name in REMOVALS} == {"changed"}
+    told = {name: step(operation, name)["message"].split(" removed")[0] for name in REMOVALS}
+    assert (told["integration"], told["permissions"]) == ("1 integration", "9 permissions")
     assert left(life, tenant) == SOFTLY_GONE
     record, receipt = await life.record(tenant), await receipt_of(life, tenant)
     assert record.state is TenantState.OFFBOARDED
