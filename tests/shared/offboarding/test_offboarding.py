@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from local.simulators.objects import Application, ServicePrincipal
 from local.simulators.picture import picture
 from local.simulators.tenant import SimulatedTenant
 from shared.models import Fate, ObjectKind, Receipt, ReceiptEntry
+from shared.tenants.sqlite import SqliteRecords
 from shared.transitions import TenantState
 from tests.driving import outcomes, step
 from tests.shared.entra.certificates import pair
@@ -443,3 +445,36 @@ def our_application(tenant: SimulatedTenant) -> Application:
     found = tenant.application_by_unique_name("mondoo-ms365")
     assert found is not None
     return found
+
+
+# --- records that were lost ----------------------------------------------------------------------
+
+
+async def lose_records(life: Life, folder: Path) -> None:
+    await life.context.records.aclose()
+    life.context.records = SqliteRecords(str(folder / "empty.sqlite"))
+
+
+async def test_without_a_record_what_carries_our_mark_is_found_and_removed(
+    life: Life, tenant: SimulatedTenant, tmp_path: Path
+) -> None:
+    await life.onboard(tenant)
+    await lose_records(life, tmp_path)
+    operation = await life.offboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert left(life, tenant) == SOFTLY_GONE
+    assert fates(await receipt_of(life, tenant)) == ALL_REMOVED
+
+
+async def test_without_a_record_onboarding_finds_what_is_there_and_makes_nothing_twice(
+    life: Life, tenant: SimulatedTenant, tmp_path: Path
+) -> None:
+    await life.onboard(tenant)
+    before, record = left(life, tenant), await life.record(tenant)
+    await lose_records(life, tmp_path)
+    operation = await life.onboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert left(life, tenant) == before
+    anew = await life.record(tenant)
+    assert (anew.app_id, anew.integration) == (record.app_id, record.integration)
+    assert anew.certificate == record.certificate
