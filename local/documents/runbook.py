@@ -208,7 +208,7 @@ class _Module:
             return node.value if isinstance(node.value, str) else ""
         if isinstance(node, ast.JoinedStr):
             return "".join(
-                str(part.value) if isinstance(part, ast.Constant) else _UNKNOWN_YET
+                str(part.value) if isinstance(part, ast.Constant) else self._filled_in(part)
                 for part in node.values
             )
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -225,6 +225,13 @@ class _Module:
         if isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
             return _UNKNOWN_YET
         return ""
+
+    def _filled_in(self, part: ast.expr) -> str:
+        """What stands in the braces: a constant, or one of two texts, is known beforehand."""
+        known = isinstance(part, ast.FormattedValue) and isinstance(
+            part.value, ast.Name | ast.IfExp
+        )
+        return (known and self._text(part.value)) or _UNKNOWN_YET
 
 
 def _options(node: ast.expr) -> list[ast.expr]:

@@ -173,6 +173,8 @@ _ORDER = (
     "vault_unknown",
     "authentication_conflict",
 )
+_STANDING = ("application_differs", "space_differs")
+"""What a request would change of a tenant, and cannot."""
 _SERVICES: dict[int, tuple[str, ...]] = {502: (), 503: ()}
 """A service that we ask said no, or cannot be asked for now."""
 
@@ -239,7 +241,7 @@ DESCRIPTIONS: dict[str, Description] = {
         "Tenants",
         "Onboard a tenant",
         _ACCEPTED,
-        {400: _ORDER, 404: ("tenant_not_found",), 409: ("tenant_busy",), **_SERVICES},
+        {400: _ORDER, 404: ("tenant_not_found",), 409: ("tenant_busy", *_STANDING), **_SERVICES},
         details="Everything is looked at first and changed only where it is not right yet, so the"
         " request may be sent again at any time.",
         body=_json(OnboardingRequest, {"tenant": "fabrikam.example", "manifest": "quick-setup"}),
@@ -248,7 +250,7 @@ DESCRIPTIONS: dict[str, Description] = {
         "Tenants",
         "What onboarding would do; nothing is written",
         _ok(Operation, "The steps, with what each would do.", _OPERATION),
-        {400: _ORDER, 404: ("tenant_not_found",), **_SERVICES},
+        {400: _ORDER, 404: ("tenant_not_found",), 409: _STANDING, **_SERVICES},
         body=_json(OnboardingRequest, {"tenant": "fabrikam.example"}),
     ),
     "list_tenants": Description(
