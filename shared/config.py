@@ -208,7 +208,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("AUDIT_CONCURRENCY", "tenants that are audited at the same time, 1 to 200", "20"),
     Setting("AUDIT_HISTORY", "reports that are kept of each tenant, 2 to 365", "30"),
     Setting("AUDIT_NOTIFY", "announce audits only on `changes`, or `always`", "changes"),
-    Setting("AUDIT_WEBHOOK_URL", "https webhook that is told of audits"),
+    Setting("AUDIT_WEBHOOK_URL", "https webhook that is told of audits, [signed](docs/webhook.md)"),
     Setting("AUDIT_WEBHOOK_SECRET", "vault secret that signs for the webhook, which needs it"),
     Setting(
         "MONDOO_FINDINGS_UPLOAD",

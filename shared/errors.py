@@ -7,6 +7,8 @@
     │   ├── Unauthenticated       401
     │   ├── Forbidden             403
     │   ├── NotFound              404
+    │   ├── UnknownContentType    415
+    │   ├── Conflict              409
     │   ├── TenantBusy            409
     │   └── OperationEnded        409
     ├── NotYet                    true soon, perhaps: wait with a durable timer, then ask again
@@ -106,8 +108,14 @@ class NotFound(RequestError):
     status = 404
 
 
+class UnknownContentType(RequestError):
+    """The body is in a media type that is not taken here."""
+
+    status = 415
+
+
 class Conflict(RequestError):
-    """The request is right, and the state of the tenant does not allow it."""
+    """What the tenant has, or the state it is in, does not allow it."""
 
     status = 409
 

@@ -235,7 +235,8 @@ OrganizationMrn = Annotated[
     str,
     Meta(
         pattern=r"^//captain\.api\.mondoo\.app/organizations/[A-Za-z0-9_-]{1,64}(?!\n)$",
-        description="MRN of a Mondoo organization",
+        description="MRN of a Mondoo organization, such as"
+        " //captain.api.mondoo.app/organizations/my-organization",
     ),
 ]
 SpaceName = Annotated[
@@ -257,7 +258,8 @@ PolicyMrn = Annotated[
     str,
     Meta(
         pattern=r"^//policy\.api\.mondoo\.app/(spaces/[\w-]+/)?policies/[A-Za-z0-9_.-]{1,200}$",
-        description="MRN of a Mondoo policy",
+        description="MRN of a Mondoo policy, such as"
+        " //policy.api.mondoo.app/policies/mondoo-m365-security",
     ),
 ]
 ApplicationName = Annotated[
@@ -267,11 +269,17 @@ ApplicationName = Annotated[
         max_length=90,
         # No control characters, and nothing that reads as a PEM or spans lines.
         pattern=r"^(?!.*-----)[^\x00-\x1f\x7f]+$",
-        description="Display name and unique name of the application in the tenant",
+        description="Display name and unique name of the application in the tenant: on one line,"
+        " without -----",
     ),
 ]
 Guid = Annotated[
-    str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", max_length=36)
+    str,
+    Meta(
+        pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        max_length=36,
+        description="A GUID, such as 8a1f0c4e-5f0b-4b9a-8d6b-3d7f0b6f2c77",
+    ),
 ]
 
 

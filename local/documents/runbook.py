@@ -6,23 +6,29 @@ translate answers of services. This reads the sources (it runs nothing) and list
 known while it runs stands as "…". A function that is given the code and adds the remedy is followed
 one step; a code that begins with the name of a service is told once for each service there is.
 
-Findings of audits have a catalogue of their own, and a page made from that.
+Findings of audits have a catalogue of their own, and a page made from that: their remedies are not
+in the calls that build them. Only a code that operations report too is here, with what the
+catalogue says of it.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
 
+from shared.audit.catalogue import entries
+
 SOURCES = Path(__file__).resolve().parents[2] / "shared"
 
 _CODE = re.compile(r"(?:[a-z0-9]+|…)(?:_[a-z0-9]+)+")
 _UNKNOWN_YET = "…"
+_OF_AUDITS = "deviation"
+"""Builds a finding of an audit, with the remedy of the catalogue."""
 
 WAITS = "heals by itself"
 LOOK = "outcome unknown"
@@ -38,6 +44,8 @@ _KINDS = {
     "NotFound": CALLER,
     "Unauthenticated": CALLER,
     "Forbidden": CALLER,
+    "UnknownContentType": CALLER,
+    "Conflict": CALLER,
     "Finding": FINDING,
 }
 
@@ -58,7 +66,7 @@ _INTRODUCTION = """\
 
 Codes are in the `code` of a step (`GET /api/operations/{id}`), of a finding, of a problem that the
 interface answers, and of log lines (saved query *Failures by code*). A remedy is told there too,
-with names and ids filled in; here they stand as "…". Findings of audits are on
+with names and ids filled in; here they stand as "…". Codes that only audits report are on
 a page of their own, [findings.md](findings.md).
 """
 
@@ -84,6 +92,9 @@ def conditions(folder: Path = SOURCES) -> tuple[Condition, ...]:
         )
         for path in sorted(folder.rglob("*.py"))
     ]
+    by_name = {module.name: module for module in modules}
+    for module in modules:
+        module.learn(by_name)
     services = sorted({service for module in modules for service in module.services()})
     found: set[Condition] = set()
     for module in modules:
@@ -120,6 +131,17 @@ class _Module:
                 self._constants[node.targets[0].id] = node.value
         self._wrappers = dict(self._find_wrappers())
 
+    def learn(self, others: Mapping[str, _Module]) -> None:
+        """Take over the constant texts that are imported from these."""
+        for node in self._tree.body:
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            other = others.get((node.module or "").replace(".", "/"))
+            for name in node.names:
+                if other is not None and name.name in other._constants:
+                    text = ast.Constant(other._text(other._constants[name.name]))
+                    self._constants.setdefault(name.asname or name.name, text)
+
     def services(self) -> Iterator[str]:
         """The codes of the services that `shared.azure_failures` speaks for."""
         for node in ast.walk(self._tree):
@@ -131,7 +153,7 @@ class _Module:
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Tuple):
                 yield from self._pair(node)
-            elif isinstance(node, ast.Call):
+            elif isinstance(node, ast.Call) and _called(node) != _OF_AUDITS:
                 yield from self._call(node)
 
     def _pair(self, node: ast.Tuple) -> Iterator[Condition]:
@@ -142,17 +164,18 @@ class _Module:
     def _call(self, node: ast.Call) -> Iterator[Condition]:
         given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
         texts = [self._text(argument) for argument in node.args]
-        remedy = self._text(given.get("remediation")) or _last(texts)
         wrapper = self._wrappers.get(_called(node))
+        if wrapper is not None:
+            code = texts[wrapper.place] if wrapper.place < len(texts) else ""
+            if _CODE.fullmatch(code):
+                message = _after_code(texts) or wrapper.message
+                yield Condition(code, wrapper.kind, message, wrapper.remedy, self.name)
+            return
+        remedy = self._text(given.get("remediation")) or _last(texts)
         if remedy and remedy != _UNKNOWN_YET:
             message = self._text(given.get("message")) or _after_code(texts)
             for code in self._codes(node, given):
                 yield Condition(code, _kind(node), message, remedy, self.name)
-        elif wrapper is not None and wrapper.place < len(texts):
-            code = texts[wrapper.place]
-            if _CODE.fullmatch(code):
-                message = _after_code(texts) or wrapper.message
-                yield Condition(code, wrapper.kind, message, wrapper.remedy, self.name)
 
     def _find_wrappers(self) -> Iterator[tuple[str, _Wrapper]]:
         for function in ast.walk(self._tree):
@@ -160,7 +183,7 @@ class _Module:
                 continue
             names = [each.arg for each in function.args.args if each.arg != "self"]
             for node in ast.walk(function):
-                if not isinstance(node, ast.Call) or not node.args:
+                if not isinstance(node, ast.Call) or not node.args or _called(node) == _OF_AUDITS:
                     continue
                 code = node.args[0]
                 remedy = next((k.value for k in node.keywords if k.arg == "remediation"), None)
@@ -255,8 +278,19 @@ def as_markdown() -> str:
         for message in dict.fromkeys(way.message for way in ways if way.message):
             parts.append(f"- What happened: {message}")
         for remedy in dict.fromkeys(way.remedy for way in ways):
-            parts.append(f"- What to do: {remedy}")
+            parts.append(f"- What to do: {_plain(remedy)}")
+        if code in entries():
+            found = entries()[code]
+            parts.append(
+                f"- As a finding of an audit ([findings.md](findings.md#{code})): {found.title}."
+                f" {_plain(found.fix)}"
+            )
     return "\n".join(parts) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Markdown takes "<id>" for a tag."""
+    return text.replace("<", "\\<")
 
 
 def _places(ways: list[Condition]) -> list[str]:

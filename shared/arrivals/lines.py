@@ -19,7 +19,7 @@ import msgspec
 
 from shared.arrivals.fields import refused_field
 from shared.entra.tenants import parse_tenant
-from shared.errors import InvalidRequest, RequestError
+from shared.errors import InvalidRequest, RequestError, UnknownContentType
 from shared.manifest import load_manifest
 from shared.models import OnboardingRequest
 
@@ -60,6 +60,7 @@ def read_lines(body: bytes, content_type: str) -> list[BulkLine]:
 
     Raises:
         InvalidRequest: the whole cannot be read, is empty or too long.
+        UnknownContentType: it is neither JSON nor CSV.
     """
     if len(body) > LARGEST_BODY:
         raise _refused("body_too_large", f"the body has {len(body)} bytes", f"{LARGEST_BODY} bytes")
@@ -69,7 +70,7 @@ def read_lines(body: bytes, content_type: str) -> list[BulkLine]:
     elif kind in ("", "application/json"):
         found = list(_json_lines(body))
     else:
-        raise InvalidRequest(
+        raise UnknownContentType(
             "content_type_unknown",
             "the body is neither application/json nor text/csv",
             remediation="Send a JSON array or a CSV file, and say which in Content-Type.",

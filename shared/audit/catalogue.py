@@ -107,7 +107,8 @@ def as_markdown() -> str:
             parts.append(
                 entry.reason + (f" {EVERYTHING}." if entry.breaks_everything else "") + "\n"
             )
-            parts.append(f"- Fix: {entry.fix}")
+            fix = entry.fix.replace("<", "\\<")  # else Markdown takes it for a tag
+            parts.append(f"- Fix: {fix}")
             parts.append(f"- Corrected {_CORRECTED[entry.repairable]}.\n")
     return "\n".join(parts)
 

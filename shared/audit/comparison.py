@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from shared.audit.checks import (
     application,
     azure,
@@ -153,13 +155,15 @@ def _manifest_age(manifest: Manifest) -> Iterator[Deviation]:
         return
     had = manifest.by_key()
     added = [permission for key, permission in newest.by_key().items() if key not in had]
-    yield deviation(
+    found = deviation(
         "manifest_outdated",
         manifest.name,
         f"the manifest is {manifest.name}; {newest.name} adds {len(added)} permissions",
         identity=newest.name,
         not_scanned="; ".join(dict.fromkeys(permission.without_it for permission in added)) or None,
     )
+    fix = found.finding.remediation.replace("<newest>", newest.name)
+    yield Deviation(msgspec.structs.replace(found.finding, remediation=fix))
 
 
 def _unread(inventory: Inventory) -> Iterator[Deviation]:

@@ -58,6 +58,11 @@ class _Row:
     remediation: str
 
 
+ABSENT = (
+    "If the tenant has no licence for it, nothing is wrong. Otherwise open the service once as an"
+    " administrator of the tenant, then onboard the tenant again."
+)
+"""What to do where a tenant has no principal of a service; audits say the same."""
 _LICENCE = (
     "If the tenant has no licence for it, nothing is wrong. Otherwise assign a licence, or enable"
     " the service under Enterprise applications, and send the request again."
@@ -137,7 +142,7 @@ _ROWS = (
         CauseKind.LICENCE,
         "resource_absent",
         "the tenant does not have the service",
-        _LICENCE,
+        ABSENT,
     ),
     _Row(
         "AADSTS500014",

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from shared.coverage.messages import (
+    ABSENT,
     EVERYTHING,
     NAMES,
     SERVICES,
@@ -265,9 +266,9 @@ class _Book:
                     "permission_not_in_manifest",
                     Severity.INFO,
                     known.services,
-                    "the scanner asks for permissions that the chosen list does not have",
-                    "Nothing to do here: no published list has it yet.",
-                    subjects=(known.permission or "",),
+                    "asked for by the scanner, and in no published list",
+                    "Nothing to do here until a published list has what the scanner asks for.",
+                    subjects=(self._name(known.permission or "", known.resource),),
                 )
             )
         elif self._granted(found):
@@ -309,7 +310,9 @@ class _Book:
                 (service,),
                 f"granted, and refused to the scanner nevertheless ({message.text})",
                 _EFFECT,
-                subjects=tuple(permission.name for permission in wanted),
+                subjects=tuple(
+                    self._name(permission.name, permission.resource) for permission in wanted
+                ),
                 whole=True,
             )
         )
@@ -321,9 +324,9 @@ class _Book:
                 "permission_not_effective",
                 Severity.HIGH,
                 (service,),
-                "granted, and the scanner's token did not carry it",
+                "granted, and not in the scanner's token",
                 _EFFECT,
-                subjects=(permission.name,),
+                subjects=(self._name(permission.name, permission.resource),),
                 not_scanned=permission.without_it,
             )
         )
@@ -340,8 +343,8 @@ class _Book:
             Severity.HIGH,
             (service,),
             "not granted to the application" + self._quoted(service),
-            "Send the request again: it is granted, with admin consent.",
-            subjects=(permission.name,),
+            "Send the request again: what is missing is granted, with admin consent.",
+            subjects=(self._name(permission.name, permission.resource),),
             not_scanned=permission.without_it,
             whole=whole and (permission.resource != "graph" or self._last_of(service)),
         )
@@ -350,9 +353,9 @@ class _Book:
                 cause,
                 code="permission_not_in_manifest",
                 severity=Severity.INFO,
-                message=f"the list {self.manifest.name} does not have it",
+                message=f"not in the list {self.manifest.name}",
                 remediation=f'Send the request with "manifest": "{manifest_names()[-1]}" to have'
-                " it granted.",
+                " all of that list granted.",
             )
         elif resource is None:
             cause = replace(
@@ -361,8 +364,7 @@ class _Book:
                 code="resource_absent",
                 severity=Severity.MEDIUM,
                 message=f"{self.manifest.resource(permission.resource).name} is not in use here",
-                remediation="If the tenant has no licence for it, nothing is wrong. Otherwise"
-                " enable the service and send the request again.",
+                remediation=ABSENT,
                 subjects=(self.manifest.resource(permission.resource).name,),
             )
         elif permission.id in resource.roles_missing:
@@ -370,8 +372,8 @@ class _Book:
                 cause,
                 code="app_role_absent",
                 severity=Severity.MEDIUM,
-                message="the service in this tenant does not offer it",
-                remediation="Send the request again once Microsoft offers the role.",
+                message="not offered in this tenant",
+                remediation="Send the request again once Microsoft offers what is missing.",
             )
         self._add(cause)
 
@@ -385,6 +387,14 @@ class _Book:
             for permission in self._permissions()
             if service_of_permission(permission.name, permission.resource) == service
         )
+
+    def _name(self, permission: str, service: str) -> str:
+        """A permission, with its API where that is not Microsoft Graph: two APIs have a role
+        called Exchange.ManageAsApp."""
+        if service == "graph":
+            return permission
+        newest = load_manifest(manifest_names()[-1])
+        return f"{permission} of {newest.resource(service).name}"
 
     def _permissions(self) -> list[Permission]:
         newest = load_manifest(manifest_names()[-1])
@@ -402,7 +412,8 @@ class _Book:
         """Causes of one code are one cause with several subjects, service by service."""
         for number, known in enumerate(self.causes):
             same_place = known.services == cause.services or known.kind is CauseKind.CREDENTIAL
-            if known.code == cause.code and same_place:
+            same_remedy = known.remediation == cause.remediation
+            if known.code == cause.code and same_place and same_remedy:
                 self.causes[number] = replace(
                     known,
                     subjects=tuple(dict.fromkeys(known.subjects + cause.subjects)),

@@ -18,6 +18,10 @@ _REPLACE = (
     "Create a service account with the role Editor on the space in the Mondoo Console, and put its"
     " JSON into the vault secret that MONDOO_SERVICE_ACCOUNT names."
 )
+_WIDEN = (
+    'Correct "space", if it is not meant. Else use a service account of the organization that may'
+    " edit both spaces; one for this space only would shut out all others."
+)
 
 
 def explained(error: Refused, account: ServiceAccount, space: str) -> Refused:
@@ -31,6 +35,7 @@ def explained(error: Refused, account: ServiceAccount, space: str) -> Refused:
             "mondoo_wrong_region",
             f"space {space} is, by its id, in the region {there.upper()}, and the service"
             f" account belongs to {account.endpoint}",
+            _REPLACE,
         )
     if error.code == "mondoo_unauthenticated":
         return _named(
@@ -38,12 +43,14 @@ def explained(error: Refused, account: ServiceAccount, space: str) -> Refused:
             "mondoo_account_revoked",
             f"{account.endpoint} does not accept the service account {account.mrn}: it was deleted"
             " or has expired, its key is another account's, or it belongs to another region",
+            _REPLACE,
         )
     if "/spaces/" in account.scope and account.scope != space:
         return _named(
             error,
             "mondoo_account_other_space",
             f"the service account belongs to {account.scope}, not to {space}",
+            _WIDEN,
         )
     return error
 
@@ -59,5 +66,5 @@ def region_of_space(space: str) -> str:
     return "eu" if space.rsplit("/", 1)[-1].startswith("eu-") else "us"
 
 
-def _named(error: Refused, code: str, message: str) -> Refused:
-    return Refused(code, message, remediation=_REPLACE, request_id=error.request_id)
+def _named(error: Refused, code: str, message: str, remediation: str) -> Refused:
+    return Refused(code, message, remediation=remediation, request_id=error.request_id)

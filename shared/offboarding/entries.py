@@ -64,7 +64,9 @@ def concluded(
         return _unfinished(left, what, errors, learned)
     removed = sum(1 for each in mine if each.fate is Fate.REMOVED)
     kept = [each for each in mine if each.fate is Fate.KEPT]
-    told = f"{removed} {what} removed and read back as gone" if removed else f"no {what} to remove"
+    told = f"no {what} to remove"
+    if removed:
+        told = f"{counted(removed, what)} removed and read back as gone"
     notes = [f"{each.name} stays: {each.message}" for each in kept] + ([caution] if caution else [])
     outcome = Outcome.CHANGED if removed else Outcome.PASSED
     return StepResult(
@@ -72,6 +74,11 @@ def concluded(
         message="; ".join([told, *notes]),
         facts=learned,
     )
+
+
+def counted(number: int, what: str) -> str:
+    """So many of what the plural ``what`` names."""
+    return f"{number} {what.removesuffix('s') if number == 1 else what}"
 
 
 def _unfinished(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.context import Context
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import Conflict, NotFound
 from shared.instances import DurableClient, start_operation
 from shared.models import (
     OnboardingOrder,
@@ -20,7 +20,7 @@ async def start_rotation(context: Context, client: DurableClient, tenant_id: str
 
     Raises:
         NotFound: ``tenant_unknown``.
-        InvalidRequest: ``nothing_to_rotate``.
+        Conflict: ``nothing_to_rotate``.
         TenantBusy: an operation is running on the tenant, with its id.
         NotYet: ``not_started``, and as the tenant records.
     """
@@ -45,23 +45,21 @@ def order_for(context: Context, record: TenantRecord) -> OnboardingOrder:
     """What was onboarded, as an order: the steps of an onboarding are used again.
 
     Raises:
-        InvalidRequest: ``nothing_to_rotate``.
+        Conflict: ``nothing_to_rotate``.
     """
     settings, space = context.settings, record.space or context.settings.mondoo_space
     if record.keyless:
-        raise InvalidRequest(
+        raise Conflict(
             "nothing_to_rotate",
             f"Mondoo signs in to tenant {record.tenant_id} without a certificate",
             remediation="Nothing needs to be done: nothing of it expires.",
-            field="tenant",
             tenant_id=record.tenant_id,
         )
     if not can_rotate(record) or space is None:
-        raise InvalidRequest(
+        raise Conflict(
             "nothing_to_rotate",
             f"tenant {record.tenant_id} is {record.state} and has no proven connection",
             remediation="Onboard it with POST /api/tenants; that makes a certificate.",
-            field="tenant",
             tenant_id=record.tenant_id,
         )
     name = record.application_name or settings.application_name

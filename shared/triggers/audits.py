@@ -24,7 +24,7 @@ from shared.audit.rendering.formats import Rendered, chosen, rendered
 from shared.audit.start import start_audit
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.manifest import load_manifest
 from shared.models import RepairPolicy, TenantRecord
 from shared.triggers.access import Gate
@@ -62,7 +62,7 @@ def audit_requests(context: Context) -> df.Blueprint:
         req: func.HttpRequest, client: df.DurableOrchestrationClient
     ) -> func.HttpResponse:
         request = read_optional_body(req.get_body(), AuditRequest)
-        record = await _known(context, req.route_params["tenant"])
+        record = await _with_application(context, req.route_params["tenant"])
         policy = None if request.repair is UNSET else request.repair
         waits, now = context.settings.waits, context.now()
         order = await start_audit(client, record, waits, now, policy=policy)
@@ -85,7 +85,7 @@ def audit_requests(context: Context) -> df.Blueprint:
             raise NotFound(
                 "report_unknown",
                 f"there is no such report on tenant {record.tenant_id}",
-                remediation="Audit it with POST /api/tenants/{tenant}/audit.",
+                remediation="Audit it with POST /api/tenants/{tenant}/audit, once it is onboarded.",
                 tenant_id=record.tenant_id,
             )
         return _answer(rendered(report, wanted))
@@ -186,13 +186,25 @@ def audit_requests(context: Context) -> df.Blueprint:
 async def _known(context: Context, name: str) -> TenantRecord:
     tenant_id = await resolve_tenant(context.settings, context.http, name)
     record = await context.records.get(tenant_id)
-    if record is None or record.app_id is None:
+    if record is None:
         raise NotFound(
             "tenant_unknown",
             f"tenant {tenant_id} has not been onboarded from here",
             remediation="Onboard it with POST /api/tenants.",
             field="tenant",
             tenant_id=tenant_id,
+        )
+    return record
+
+
+async def _with_application(context: Context, name: str) -> TenantRecord:
+    record = await _known(context, name)
+    if record.app_id is None:
+        raise Conflict(
+            "nothing_to_audit",
+            f"tenant {record.tenant_id} is {record.state} and has no application",
+            remediation="Onboard it with POST /api/tenants; that makes an application.",
+            tenant_id=record.tenant_id,
         )
     return record
 

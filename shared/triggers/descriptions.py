@@ -330,9 +330,9 @@ DESCRIPTIONS: dict[str, Description] = {
         "Give a tenant a new certificate beside its old one",
         _ACCEPTED,
         {
-            400: (*_TENANT_CODES, "nothing_to_rotate"),
+            400: _TENANT_CODES,
             404: ("tenant_not_found", "tenant_unknown"),
-            409: ("tenant_busy",),
+            409: ("tenant_busy", "nothing_to_rotate"),
             **_SERVICES,
         },
     ),
@@ -354,7 +354,7 @@ DESCRIPTIONS: dict[str, Description] = {
         {
             400: (*_OPTIONAL_BODY, *_TENANT_CODES),
             404: ("tenant_not_found", "tenant_unknown"),
-            409: ("tenant_busy",),
+            409: ("tenant_busy", "nothing_to_audit"),
             **_SERVICES,
         },
         body=_json(AuditRequest, {"repair": "report"}),
@@ -419,11 +419,11 @@ DESCRIPTIONS: dict[str, Description] = {
                 "body_too_large",
                 "body_not_json",
                 "body_not_array",
-                "content_type_unknown",
                 "batch_empty",
                 "batch_too_long",
                 "csv_malformed",
             ),
+            415: ("content_type_unknown",),
             **_SERVICES,
         },
         details=f"At most {MOST_LINES} lines. Each gets a verdict of its own; good lines start"

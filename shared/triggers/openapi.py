@@ -43,7 +43,11 @@ _RETRY_AFTER = {
     "description": "Seconds until it makes sense to ask again.",
     "schema": {"type": "integer", "minimum": 0},
 }
-_LOCATION = {"description": "Where to follow it.", "schema": {"type": "string"}}
+_LOCATION = {
+    "description": "Where to follow it.",
+    "required": True,
+    "schema": {"type": "string"},
+}
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,9 @@ def _problem(status: int, codes: tuple[str, ...], problem: Any) -> dict[str, Any
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         told["headers"] = {"Retry-After": _RETRY_AFTER}
-    if {"tenant_busy", "operation_ended"} & set(codes):
-        told["headers"] = {"Location": _LOCATION}
+    linked = {"tenant_busy", "operation_ended"} & set(codes)
+    if linked:
+        told["headers"] = {"Location": {**_LOCATION, "required": linked == set(codes)}}
     return told
 
 

@@ -11,6 +11,7 @@ import azure.functions as func
 import msgspec
 from msgspec import Struct
 
+from shared.arrivals.fields import refused_space
 from shared.context import Context
 from shared.errors import InvalidRequest
 from shared.models import SpaceMrn
@@ -56,9 +57,4 @@ def _space(text: str | None) -> str:
     try:
         return str(msgspec.convert(text, SpaceMrn))
     except msgspec.ValidationError as error:
-        raise InvalidRequest(
-            "field_invalid",
-            "space is not the MRN of a Mondoo space",
-            remediation="Write it as //captain.api.mondoo.app/spaces/<id>.",
-            field="space",
-        ) from error
+        raise refused_space() from error

@@ -67,6 +67,7 @@ def test_bad_input_is_answered_with_the_field_and_the_remedy(
     assert problem["remediation"]
     assert problem["status"] == 400
     assert "BEGIN" not in answer.text
+    assert "regex" not in problem["detail"]
     assert product.stack.host.instances() == before
 
 

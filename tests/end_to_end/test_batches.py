@@ -142,7 +142,6 @@ def test_a_cancelled_batch_starts_no_more_and_can_be_taken_up_again(product: Dri
         ("tenant\nfoo".encode("utf-16"), "text/csv", "csv_malformed"),
         (b"tenant\n" + b"a.example\n" * 1001, "text/csv", "batch_too_long"),
         (b"[" + b" " * 2 * 1024 * 1024 + b"]", "application/json", "body_too_large"),
-        (b"tenant", "text/plain", "content_type_unknown"),
     ],
 )
 def test_what_cannot_be_read_as_lines_is_refused_as_a_whole(
@@ -153,6 +152,16 @@ def test_what_cannot_be_read_as_lines_is_refused_as_a_whole(
         "/api/tenants/batch", content=body, headers={"Content-Type": content_type}
     )
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert product.stack.host.instances() == before
+
+
+def test_lines_in_another_media_type_are_refused_as_such(product: Driver) -> None:
+    before = product.stack.host.instances()
+    answer = product.http.post(
+        "/api/tenants/batch", content=b"tenant", headers={"Content-Type": "text/plain"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (415, "content_type_unknown")
+    assert answer.json()["field"] == "Content-Type"
     assert product.stack.host.instances() == before
 
 

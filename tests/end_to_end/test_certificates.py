@@ -176,7 +176,12 @@ def test_leaving_over_http_ends_with_a_receipt_and_a_record_that_is_kept(
     assert record["state"] == "offboarded"
     assert record["receipt"]["complete"]
     assert tenant.id in product.get("/api/tenants?state=offboarded&limit=1000").text
-    assert product.post(f"/api/tenants/{tenant.id}/rotate").json()["code"] == "nothing_to_rotate"
+    for request, code in (("rotate", "nothing_to_rotate"), ("audit", "nothing_to_audit")):
+        answer = product.post(f"/api/tenants/{tenant.id}/{request}")
+        assert (answer.status_code, answer.json()["code"]) == (409, code)
+        assert f"tenant {tenant.id} is offboarded" in answer.json()["detail"]
+        assert "field" not in answer.json()
+    assert product.get(f"/api/tenants/{tenant.id}/report").json()["code"] == "report_unknown"
     told = product.simulators.run(lambda: list(product.simulators.events.published))
     kinds = [event["type"] for event in told if event["subject"] == tenant.id]
     assert kinds[-1] == "io.mondoo.onboarding.tenant.offboarded"

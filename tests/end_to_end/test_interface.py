@@ -135,6 +135,7 @@ def test_others_arrive(driver: Checked) -> None:
     driver.simulators.run(driver.simulators.faults.add, fault)
     driver.post("/api/tenants/batch", [])
     driver.post("/api/tenants/batch", {})
+    driver.http.post("/api/tenants/batch", content="tenant", headers={"Content-Type": "text/plain"})
     lines = [{"tenant": FABRIKAM}, {"tenant": 42}]
     batch = driver.post("/api/tenants/batch", lines).headers["Location"]
 
@@ -172,8 +173,11 @@ def test_it_leaves(driver: Checked, contoso: SimulatedTenant) -> None:
     driver.http.delete(f"/api/tenants/{contoso.id}?purge=perhaps")
     driver.http.delete(f"/api/tenants/{NOWHERE}")
     answer = driver.http.delete(f"/api/tenants/{contoso.id}")
+    assert answer.status_code == 202, answer.text
     driver.follow(answer.headers["Location"])
     driver.get(f"/api/tenants/{contoso.id}")
+    driver.post(f"/api/tenants/{contoso.id}/audit")
+    driver.post(f"/api/tenants/{contoso.id}/rotate")
 
 
 def test_every_route_was_asked_and_answered_well(driver: Checked) -> None:

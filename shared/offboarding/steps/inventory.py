@@ -42,6 +42,7 @@ from shared.models import (
 )
 from shared.mondoo import azure_integrations, integrations
 from shared.offboarding.calls import OffboardingCall, OffboardingOrder
+from shared.offboarding.entries import counted
 from shared.offboarding.steps.azure_roles import by_hand
 from shared.outcomes import finding_of, refused
 from shared.resource_manager.reader import assignment_of, held, root_scope, subscriptions
@@ -113,9 +114,9 @@ def _rights_to_remove(seen: _Seen) -> list[Right]:
 
 
 def _told(seen: _Seen, blocked: dict[str, Finding]) -> StepResult:
-    counted = sum(1 for entry in seen.entries if entry.fate is Fate.PRESENT)
+    there = sum(1 for entry in seen.entries if entry.fate is Fate.PRESENT)
     kept = [entry for entry in seen.entries if entry.fate is Fate.KEPT]
-    message = f"{counted} objects of ours are there"
+    message = f"{counted(there, 'objects')} of ours found"
     if kept:
         message += f"; not ours and kept: {', '.join(entry.name for entry in kept)}"
     if blocked:

@@ -26,6 +26,7 @@ from shared.models import (
 )
 from shared.notifications import TENANT_FAILED, TENANT_OFFBOARDED
 from shared.offboarding.calls import OffboardingFacts, OffboardingOrder
+from shared.offboarding.entries import counted
 from shared.offboarding.steps import STEPS
 from shared.outcomes import ended
 from shared.transitions import TenantEvent, next_state
@@ -63,9 +64,10 @@ async def run(
     event = TenantEvent.OFFBOARDING_COMPLETED if complete else TenantEvent.OFFBOARDING_STOPPED
     record = _record(known, order, facts, receipt, event)
     await context.records.put(record)
+    listed = counted(len(entries), "objects")
     result = StepResult(
         outcome=Outcome.CHANGED,
-        message=f"the tenant is {record.state.value}; the receipt lists {len(entries)} objects",
+        message=f"the tenant is {record.state.value}; the receipt lists {listed}",
     )
     await context.records.put_operation(_completed(operation, result, context))
     await context.notifications.publish(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shared.context import Context
+from shared.coverage.messages import ABSENT
 from shared.entra.app_role_assignments import Grant, grant, list_grants
 from shared.manifest import Manifest, Permission, Resource, load_manifest
 from shared.models import (
@@ -106,8 +107,7 @@ def _closed(resource: Resource, lost: str, *, absent: bool) -> Finding:
             severity=Severity.MEDIUM,
             subject=resource.name,
             message=f"{resource.name} is not in this tenant",
-            remediation="If the tenant has no licence for it, nothing is wrong. Otherwise enable"
-            f" {resource.name} under Enterprise applications and onboard again.",
+            remediation=ABSENT,
             not_scanned=lost,
         )
     # The scanner takes the compliance session for an extra.

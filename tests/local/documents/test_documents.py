@@ -13,6 +13,8 @@ from shared.audit.catalogue import entries
 from shared.manifest import load_manifest, manifest_names
 
 ROOT = Path(__file__).parents[3]
+INSTRUCTION = re.compile(r'[A-Z"].*(\.|: .+)|….*\.', re.DOTALL)
+"""A remedy begins like a sentence, and is one or ends with a command."""
 TOLD_BY_TESTS = re.compile(r"""code"?\]? == "([a-z]+(?:_[a-z0-9]+)+)\"""")
 
 ELSEWHERE = {
@@ -58,6 +60,36 @@ def test_every_code_has_a_remedy_and_is_told_where_it_comes_from() -> None:
     for condition in conditions():
         assert " " in condition.remedy, condition.code
         assert (ROOT / condition.module).with_suffix(".py").is_file()
+
+
+def test_a_remedy_is_an_instruction_and_not_what_happened() -> None:
+    messages: dict[str, set[str]] = {}
+    for condition in conditions():
+        messages.setdefault(condition.code, set()).add(condition.message)
+    for condition in conditions():
+        assert condition.remedy not in messages[condition.code], condition.code
+        assert INSTRUCTION.fullmatch(condition.remedy), (condition.code, condition.remedy)
+
+
+def test_what_only_an_audit_finds_is_on_the_page_of_findings_alone() -> None:
+    page = documents()["docs/runbook.md"]
+    findings = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    reported = {condition.code for condition in conditions()}
+    for code in entries():
+        assert f"### `{code}`" in findings
+        assert (f"## `{code}`" in page) == (code in reported)
+    assert "## `application_deleted`" not in page
+    # What operations report too is told with both remedies, each from its own source.
+    told = page.partition("## `application_missing`")[2].partition("\n## ")[0]
+    assert "What to do: Onboard the tenant again with POST /api/tenants" in told
+    assert f"(findings.md#application_missing)): {entries()['application_missing'].title}." in told
+
+
+def test_a_constant_from_another_module_and_a_function_that_adds_the_remedy_are_followed() -> None:
+    remedies = {(each.code, each.module): each.remedy for each in conditions()}
+    absent = entries()["resource_absent"].fix
+    assert remedies["resource_absent", "shared/onboarding/steps/permissions"] == absent
+    assert remedies["batch_too_long", "shared/arrivals/lines"] == "Send several batches."
 
 
 @pytest.mark.parametrize("name", manifest_names())

@@ -520,6 +520,10 @@ def test_an_older_manifest_is_compared_as_it_is_and_the_newer_one_is_mentioned()
     keys = frozenset(older.by_key())
     found = Picture(manifest=older, declared=keys, granted=keys).compared()
     assert codes(found) == ["manifest_outdated"]
+    assert found[0].remediation == (
+        'Send POST /api/tenants with "manifest": "2026-09" for this tenant, or bring all tenants to'
+        " it with POST /api/manifests/2026-09/rollout."
+    )
     extra = frozenset(EVERY_KEY & {key for key in EVERY_KEY if key.resource_app_id == GRAPH})
     more = Picture(manifest=older, declared=keys, granted=keys | extra).compared()
     assert {"grant_not_declared", "manifest_outdated"} == set(codes(more))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from shared.offboarding.start import order_for
 from shared.offboarding.steps import receipt
 from shared.operations import skip
 from shared.rotation.due import reason_to_rotate
+from shared.tenants.sqlite import SqliteRecords
 from shared.transitions import TenantState
 from tests.driving import outcomes, step
 from tests.shared.entra.certificates import pair
@@ -112,6 +114,8 @@ async def test_everything_is_removed_and_each_object_is_on_the_receipt(
     operation = await life.offboard(tenant)
     assert operation["status"] == "succeeded"
     assert {outcomes(operation)[name] for name in REMOVALS} == {"changed"}
+    told = {name: step(operation, name)["message"].split(" removed")[0] for name in REMOVALS}
+    assert (told["integration"], told["permissions"]) == ("1 integration", "9 permissions")
     assert left(life, tenant) == SOFTLY_GONE
     record, receipt = await life.record(tenant), await receipt_of(life, tenant)
     assert record.state is TenantState.OFFBOARDED
@@ -468,3 +472,36 @@ async def test_an_offboarding_that_was_cancelled_before_anything_was_removed_lea
     assert after.certificate is not None
     end = after.certificate.not_after - timedelta(days=1)
     assert reason_to_rotate(after, end, timedelta(days=30)) is not None
+
+
+# --- records that were lost ----------------------------------------------------------------------
+
+
+async def lose_records(life: Life, folder: Path) -> None:
+    await life.context.records.aclose()
+    life.context.records = SqliteRecords(str(folder / "empty.sqlite"))
+
+
+async def test_without_a_record_what_carries_our_mark_is_found_and_removed(
+    life: Life, tenant: SimulatedTenant, tmp_path: Path
+) -> None:
+    await life.onboard(tenant)
+    await lose_records(life, tmp_path)
+    operation = await life.offboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert left(life, tenant) == SOFTLY_GONE
+    assert fates(await receipt_of(life, tenant)) == ALL_REMOVED
+
+
+async def test_without_a_record_onboarding_finds_what_is_there_and_makes_nothing_twice(
+    life: Life, tenant: SimulatedTenant, tmp_path: Path
+) -> None:
+    await life.onboard(tenant)
+    before, record = left(life, tenant), await life.record(tenant)
+    await lose_records(life, tmp_path)
+    operation = await life.onboard(tenant)
+    assert operation["status"] == "succeeded"
+    assert left(life, tenant) == before
+    anew = await life.record(tenant)
+    assert (anew.app_id, anew.integration) == (record.app_id, record.integration)
+    assert anew.certificate == record.certificate

@@ -137,3 +137,12 @@ def test_the_region_is_told_from_the_endpoint_and_the_space(
     account = ServiceAccount("//agents.api.mondoo.app/x", base + "home", endpoint, "")
     error = explained(Refused(refusal, "no", remediation="r"), account, base + space)
     assert error.code == code
+
+
+def test_the_account_of_another_space_is_not_to_be_replaced_by_one_for_this_space_only() -> None:
+    base = "//captain.api.mondoo.app/spaces/"
+    account = ServiceAccount("//agents.api.mondoo.app/x", base + "home", "https://us.example", "")
+    error = explained(Refused("mondoo_forbidden", "no", remediation="r"), account, base + "blue")
+    assert error.message == f"the service account belongs to {base}home, not to {base}blue"
+    assert "account of the organization that may edit both spaces" in error.remediation
+    assert "MONDOO_SERVICE_ACCOUNT" not in error.remediation

@@ -16,6 +16,7 @@ from cryptography import x509
 from local.simulators.faults import Fault
 from local.simulators.mondoo.estate import Integration, Message
 from local.simulators.tenant import SimulatedTenant
+from shared.audit.catalogue import entry_of
 from shared.certificates import make_bundle
 from tests.driving import outcomes, step
 from tests.shared.onboarding.rehearsal import Rehearsal
@@ -257,6 +258,11 @@ async def test_a_clean_tenant_says_what_the_nine_permissions_do_not_show(
     }
     assert causes(told, "teams") == {"permission_not_in_manifest": ["Organization.Read.All"]}
     assert "AccessReview.Read.All" in causes(told, "entra")["permission_not_in_manifest"]
+    # Another API has a role of the same name, which the list has and the tenant granted.
+    compliance = "Exchange.ManageAsApp of Microsoft Exchange Online Protection"
+    assert causes(told, "exchange") == {"permission_not_in_manifest": [compliance]}
+    messages = {each["subject"]: each["message"] for each in told["findings"]}
+    assert messages[compliance] == f"{compliance}: not in the list quick-setup"
     assert {each["severity"] for each in told["findings"]} == {"info"}
     assert "scanned: SharePoint Online" in told["message"]
     record = await rehearsal.context.records.get(tenant.id)
@@ -287,6 +293,9 @@ async def test_a_service_without_a_licence_is_told_and_does_no_harm(rehearsal: R
     assert coverage(told)["exchange"] == "not-scanned"
     assert causes(told, "exchange")["resource_absent"] == ["Office 365 Exchange Online"]
     assert finding(told, "resource_absent")["severity"] == "medium"
+    asked = step(operation, "permissions")
+    remedies = {finding(each, "resource_absent")["remediation"] for each in (told, asked)}
+    assert remedies == {entry_of("resource_absent").fix}
 
 
 async def test_a_grant_that_the_scan_did_not_see_is_not_called_missing(

@@ -20,7 +20,7 @@ from local.stack import LocalStack
 from shared.audit.report import AuditReport
 from shared.audit.steps import audit_tenant
 from shared.entra.federated_credentials import NAME as CREDENTIAL_NAME
-from shared.errors import InvalidRequest
+from shared.errors import Conflict, InvalidRequest
 from shared.models import MARK, RepairPolicy, TenantRecord
 from shared.rotation.due import reason_to_rotate
 from tests.driving import outcomes, step
@@ -389,7 +389,7 @@ async def test_there_is_nothing_to_rotate(life: Life, tenant: SimulatedTenant) -
     record = await life.record(tenant)
     now = life.simulators.clock.now()
     assert reason_to_rotate(record, now, timedelta(days=30)) is None
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(Conflict) as refused:
         await life.rotate(tenant)
     assert refused.value.code == "nothing_to_rotate"
     assert "without a certificate" in refused.value.message
