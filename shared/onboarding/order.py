@@ -45,6 +45,8 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     if new_space is not None:
         space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
     record = await context.records.get(tenant_id)
+    if request.manifest is UNSET and record is not None and record.manifest_target is not None:
+        manifest = record.manifest_target
     authentication = _authentication(request, record)
     scanned = await _scanned(context, record)
     if scanned is not None and authentication is ScannerAuthentication.FEDERATED:

@@ -155,6 +155,7 @@ def _record(
         updated_at=now,
         # An attempt that ended without telling may have assigned Reader anywhere.
         reader_scopes=facts.reader_scopes if azure_touched else base.reader_scopes,
+        manifest_target=None if proven else base.manifest_target,
         **{name: value for name, value in learned.items() if value is not None},
     )
     return _settled(record, order) if proven else record
