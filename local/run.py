@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 
@@ -16,7 +17,8 @@ def run() -> int:
     # Block the signals before any thread starts, so that every thread inherits it and the wait
     # below is the only one to receive them.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    with LocalStack(port=port, auth=auth) as stack:
+    # What an operation's remedy calls the function app's log is this terminal.
+    with LocalStack(port=port, auth=auth, print_level=logging.ERROR) as stack:
         samples = sample_tenants(stack.simulators)
         print(f"Serving on {stack.host.url}", flush=True)
         if auth:

@@ -40,7 +40,8 @@ class LocalStack:
     """Simulators and host together; a context manager.
 
     ``settings`` override what the stack sets itself. ``host=False`` starts the simulators only, for
-    tests that call steps and clients directly with `settings`.
+    tests that call steps and clients directly with `settings`. ``print_level``: log records of this
+    level and above are printed to stderr.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class LocalStack:
         auth: bool = False,
         host: bool = True,
         settings: Mapping[str, str] | None = None,
+        print_level: int | None = None,
     ) -> None:
         self._port = port
+        self._print_level = print_level
         self._auth = auth
         self._with_host = host
         self._overrides = dict(settings or {})
@@ -86,6 +89,7 @@ class LocalStack:
                     self.settings,
                     port=self._port,
                     auth=self._auth,
+                    print_level=self._print_level,
                     # The platform ends the process; here the app's clients must be closed.
                     on_stop=lambda app: app.context.aclose(),
                 )

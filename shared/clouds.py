@@ -12,6 +12,7 @@ endpoints; SharePoint admin hosts; Entra "managed identity as federated credenti
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -53,7 +54,14 @@ class Cloud(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
         text = vault.strip().lower().rstrip("/")
         url = self.vault.format(name=text) if re.fullmatch(_VAULT_NAME, text) else text
         before, after = (re.escape(part) for part in self.vault.split("{name}"))
-        return url if re.fullmatch(f"{before}{_VAULT_NAME}{after}", url) else None
+        if re.fullmatch(f"{before}{_VAULT_NAME}{after}", url) is None:
+            return None
+        try:
+            # Where there is no cloud a name is a port.
+            port = urlsplit(url).port
+        except ValueError:
+            return None
+        return None if port == 0 else url
 
 
 CLOUDS: dict[str, Cloud] = {

@@ -106,6 +106,12 @@ class NotFound(RequestError):
     status = 404
 
 
+class Conflict(RequestError):
+    """The request is right, and the state of the tenant does not allow it."""
+
+    status = 409
+
+
 class TenantBusy(RequestError):
     """Another operation is running on this tenant; ``operation_id`` says which."""
 

@@ -324,10 +324,9 @@ class OnboardingRequest(Struct, frozen=True, forbid_unknown_fields=True, rename=
     taken over; without it such an application is only reported. ``policySearch`` chooses policies
     by words instead of, or besides, MRNs. ``subscriptions`` (``"all"``, an ``allow`` or a ``deny``
     list) has Mondoo scan Azure as well; leaving it out leaves that as it is.
-    ``authentication`` is what Mondoo signs in with: another than before moves the tenant, leaving
-    it out leaves the tenant as it is (a new one gets a certificate). ``repair`` is what audits may
-    put right by themselves later. Other fields that are left out take their value from the
-    settings.
+    ``authentication`` is what Mondoo signs in with: another than before moves the tenant; a new one
+    gets a certificate. ``repair`` is what audits may put right by themselves later. What is left
+    out stays as the tenant has it; for a new tenant it is taken from the settings.
     """
 
     tenant: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -631,6 +630,11 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     findings: Counts | None = None
     receipt: Receipt | None = None
     rotation: Rotation | None = None
+
+    @property
+    def keyless(self) -> bool:
+        """Whether Mondoo signs in without a certificate."""
+        return self.authentication is ScannerAuthentication.FEDERATED
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -147,8 +147,10 @@ def reasons_of(record: TenantRecord, now: datetime) -> Iterator[Reason]:
     if record.state in _STATES:
         weight = {TenantState.FAILED: 90, TenantState.OFFBOARDING_INCOMPLETE: 60}
         yield Reason(record.state.value, _STATES[record.state], weight.get(record.state, 50))
-    if record.state is not TenantState.ONBOARDED:
+    proven = record.state is TenantState.ONBOARDED or record.onboarded_at is not None
+    if record.state is TenantState.OFFBOARDED or not proven:
         return
+    # Whatever became of its newest onboarding, what was proven once goes on, or does not.
     certificate = _certificate(record, now)
     if certificate is not None:
         yield certificate

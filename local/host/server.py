@@ -28,6 +28,8 @@ from local.host.keys import EVENT_GRID as EVENT_GRID_KEY
 from local.host.routing import find
 
 MAX_BODY = 104_857_600
+SHUTDOWN_SECONDS = 10.0
+"""How long a call that is being answered may take to its end; on a busy machine more than one."""
 
 DURABLE_PATH = "/runtime/webhooks/durabletask"
 EVENT_GRID_PATH = "/runtime/webhooks/EventGrid"
@@ -97,7 +99,7 @@ class HttpServer:
         for handler, listener in ((self._public, public), (self._rpc, rpc)):
             app = web.Application(client_max_size=MAX_BODY)
             app.router.add_route("*", "/{path:.*}", handler)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
             await runner.setup()
             await web.SockSite(runner, listener).start()
             self._runners.append(runner)

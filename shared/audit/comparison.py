@@ -24,7 +24,7 @@ from shared.audit.deviations import Deviation, deviation
 from shared.audit.observation import Observation
 from shared.entra.inventory import Aspect, Inventory, Why
 from shared.manifest import Manifest, load_manifest, manifest_names
-from shared.models import Finding, ScannerAuthentication, Severity, TenantRecord
+from shared.models import Finding, Severity, TenantRecord
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _READ_RIGHTS = {
@@ -71,7 +71,7 @@ def deviations(
     found = list(_all(observation, record, manifest, now, limits))
     if record.app_id is not None:
         known = {each.finding.code for each in found}
-        keyless = record.authentication is ScannerAuthentication.FEDERATED
+        keyless = record.keyless
         access = access_in(observation.inventory, manifest, keyless=keyless)
         found += scan.scan(observation.integration, manifest, access, known)
         found += azure.azure(observation.azure, record, known, now=now, overdue=limits.scan_overdue)
@@ -101,8 +101,11 @@ def _all(
         )
         return
     yield from _of_application(observation, record, manifest, now, limits)
+    keyless = record.keyless
     yield from credentials.vault(
-        record.certificate, observation.certificate, own=observation.own_certificate
+        None if keyless else record.certificate,
+        observation.certificate,
+        own=observation.own_certificate,
     )
     yield from integration.integration(
         observation.integration, record, now=now, overdue=limits.scan_overdue
@@ -125,7 +128,7 @@ def _of_application(
     yield from application.principal(principal, app_id)
     yield from application.owners(app, principal, inventory.our_object_id)
     yield from permissions.permissions(inventory, manifest, app.application, principal)
-    keyless = record.authentication is ScannerAuthentication.FEDERATED
+    keyless = record.keyless
     yield from credentials.certificates(
         app,
         record.certificate,

@@ -32,6 +32,9 @@ _INTEGRATION = _SCANS | {
     "integration_paused",
     "integration_not_active",
     "integration_certificate_differs",
+    "integration_authentication_differs",
+    # Only the integration tells whose tokens are to be trusted.
+    "federated_credential_missing",
 }
 _PRINCIPAL = frozenset(
     {
@@ -87,7 +90,8 @@ HIDES: dict[str, frozenset[str]] = {
     "app_role_absent": _PERMISSIONS,
     "integration_missing": _INTEGRATION,
     "integration_paused": _SCANS,
-    "azure_integration_missing": _AZURE_SCANS | {"azure_integration_paused"},
+    "azure_integration_missing": _AZURE_SCANS
+    | {"azure_integration_paused", "azure_integration_certificate_differs"},
     "azure_integration_paused": _AZURE_SCANS,
     "not_checked": frozenset(
         {

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.audit import history
+from shared.audit.checks.integration import given_certificate
 from shared.audit.ledger import ledger
 from shared.audit.report import (
     AuditReport,
@@ -305,8 +306,10 @@ def _brief(findings: list[Finding]) -> list[Finding]:
 async def _label(
     context: Context, record: TenantRecord, report: AuditReport, earlier: list[AuditReport]
 ) -> str | None:
-    """Labels on the integration. An update carries the certificate, which is write-only there."""
-    if record.integration is None or record.certificate is None:
+    """Labels on the integration. An update carries what Mondoo signs in with, which is write-only
+    there; so nothing is labelled that holds something else than the record, which a finding tells:
+    a label must not change how a tenant is scanned."""
+    if record.integration is None:
         return None
     try:
         integration = await integrations.read(context.mondoo, record.integration)
@@ -314,11 +317,18 @@ async def _label(
         if error.code != "mondoo_not_found":
             raise
         return None  # a finding of the report
-    bundle = read_bundle(
-        await context.vault.pem(record.certificate),
-        now=context.now(),
-        proven=record.certificate.thumbprint,
-    )
+    keyless = record.keyless
+    if integration.keyless is not keyless:
+        return None
+    pem = None
+    if not keyless:
+        used = record.certificate
+        if used is None or given_certificate(integration) != used.thumbprint:
+            return None
+        bundle = read_bundle(
+            await context.vault.pem(used), now=context.now(), proven=used.thumbprint
+        )
+        pem = bundle.pem()
     labels = audit_labels(
         status=report.status.value,
         at=report.finished_at,
@@ -331,7 +341,7 @@ async def _label(
         context.mondoo,
         integration,
         name=integration.name,
-        pem=bundle.pem(),
+        pem=pem,
         labels=with_audit_labels(integration.labels, labels),
     )
     return "the integration was labelled"

@@ -1,9 +1,9 @@
 """The order of an audit of one tenant, and nothing else: audit, publish, record.
 
 ``publish`` and ``record`` run whatever became of the audit, so that a tenant which fails is told of
-and kept; only a request to cancel keeps ``publish`` from running. An audit that may not change what
-it was to change ends ``refused``. How one step is run, repeated and waited for is in
-`shared.operations`.
+and kept; only an audit that was cancelled before it ended has nothing to tell. An audit that may
+not change what it was to change ends ``refused``. How one step is run, repeated and waited for is
+in `shared.operations`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from shared.models import (
     OperationKind,
     OperationStatus,
     Step,
+    StepResult,
     WaitPolicy,
     from_json,
     to_json,
 )
 from shared.operations import (
+    CANCELLED,
     Cancellation,
     OrchestrationContext,
     Pace,
@@ -75,10 +77,11 @@ def audit(context: OrchestrationContext) -> Generator[Any, Any, Any]:
     start = from_json(context.get_input(), AuditStart)
     operation, pace = start.operation, Pace.of(start.waits)
     cancellation, cancelled = Cancellation(context, operation), False
-    results = []
+    results: list[StepResult] = []
     for name, activity in (("audit", AUDIT_ACTIVITY), ("publish", PUBLISH_ACTIVITY)):
         step = operation.step(name)
-        if cancellation.requested:
+        if cancellation.requested and (not results or results[0].code == CANCELLED):
+            # A report that was made is told: the next audit tells only what is new since then.
             cancelled = True
             skip(step, OperationStatus.CANCELLED)
             continue

@@ -48,7 +48,7 @@ from shared.audit.settlement import Attempt, settle
 from shared.context import Context
 from shared.errors import NotYet, OnboardingError, OutcomeUnknown, Refused
 from shared.manifest import Manifest, load_manifest
-from shared.models import Finding, RepairPolicy, ScannerAuthentication, TenantRecord
+from shared.models import Finding, RepairPolicy, TenantRecord
 from shared.rights import REPAIR_RIGHTS, WRITE_DELEGATED_GRANTS, missing_rights
 
 ROUNDS = 4
@@ -237,7 +237,7 @@ def _report(
         coverage=coverage(
             observation,
             manifest_of(context, record),
-            keyless=record.authentication is ScannerAuthentication.FEDERATED,
+            keyless=record.keyless,
         ),
         unread=[Unread(aspect.value, why.value) for aspect, why in inventory.unread.items()],
         rights_missing=missing,

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from shared.config import Settings
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Refused
 from shared.manifest import load_manifest
 from shared.models import (
     CertificateChoice,
@@ -21,12 +21,15 @@ from shared.models import (
 )
 from shared.mondoo import azure_integrations
 from shared.mondoo.tenant_spaces import find_tenant_space, space_to_be
+from shared.onboarding import standing
 
 
 async def take_order(context: Context, request: OnboardingRequest) -> OnboardingOrder:
-    """The order that a request amounts to. What needs no service to be asked is checked first.
+    """The order that a request amounts to. What needs no service to be asked is checked first; what
+    the request leaves out is as the tenant has it (`shared.onboarding.standing`).
 
     Raises:
+        Conflict: the tenant has another application, or is scanned in another space.
         InvalidRequest: no such manifest, no space in request and settings, not a tenant's name, not
             a Key Vault of this cloud, fields that exclude each other.
         NotFound: there is no such tenant.
@@ -35,18 +38,20 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         Refused: Mondoo says no, when a space is to be found or an integration to be looked at.
     """
     settings = context.settings
-    manifest = settings.manifest if request.manifest is UNSET else request.manifest
-    load_manifest(manifest)
+    if request.manifest is not UNSET:
+        load_manifest(request.manifest)
     own = None if request.certificate is UNSET else request.certificate
     own_vault = None if own is None else _vault(settings, own)
     new_space = _new_space(request)
-    space = None if new_space is not None else _space(settings, request)
     tenant_id = await resolve_tenant(settings, context.http, request.tenant)
-    if new_space is not None:
-        space = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
     record = await context.records.get(tenant_id)
-    if request.manifest is UNSET and record is not None and record.manifest_target is not None:
-        manifest = record.manifest_target
+    name = standing.application_name(settings, request, record)
+    if new_space is None:
+        space = standing.space(settings, request, record)
+    else:
+        found = await find_tenant_space(context.mondoo, new_space.organization, tenant_id)
+        space = found or space_to_be(tenant_id)
+    await standing.check_space(context, record, space)
     authentication = _authentication(request, record)
     scanned = await _scanned(context, record)
     if scanned is not None and authentication is ScannerAuthentication.FEDERATED:
@@ -54,13 +59,9 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
         tenant_id=tenant_id,
-        space=space or space_to_be(tenant_id),
-        manifest=manifest,
-        application_name=(
-            settings.application_name
-            if request.application_name is UNSET
-            else request.application_name
-        ),
+        space=space,
+        manifest=standing.manifest(settings, request, record),
+        application_name=name,
         policies=_policies(settings, request),
         policy_search=None if request.policy_search is UNSET else request.policy_search,
         policy_action=request.policy_action,
@@ -71,7 +72,7 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
         certificate=None if own is None else own.name,
         certificate_vault=own_vault,
         retires=record is not None and _retires(record, authentication),
-        repair=settings.audit_policy if request.repair is UNSET else request.repair,
+        repair=standing.repair(settings, request, record),
     )
 
 
@@ -111,7 +112,12 @@ async def _scanned(context: Context, record: TenantRecord | None) -> Subscriptio
     integration."""
     if record is None or record.azure_integration is None or record.space is None:
         return None
-    listed = await azure_integrations.of_tenant(context.mondoo, record.space, record.tenant_id)
+    try:
+        listed = await azure_integrations.of_tenant(context.mondoo, record.space, record.tenant_id)
+    except Refused as error:
+        if error.code != "mondoo_not_found":
+            raise
+        return None  # with its whole space
     for one in listed:
         if one.mrn == record.azure_integration:
             return SubscriptionScope(allow=list(one.allowed), deny=list(one.denied))
@@ -131,6 +137,10 @@ def _azure_conflict(record: TenantRecord | None) -> InvalidRequest:
 
 
 def _retires(record: TenantRecord, authentication: ScannerAuthentication) -> bool:
+    """Whether the application may hold a credential of the other kind; one that an offboarding
+    deleted comes back with what it held."""
+    if record.receipt is not None and record.onboarded_at is None:
+        return True
     if authentication is ScannerAuthentication.FEDERATED:
         return record.certificate is not None
     return record.federated_credential is not None
@@ -192,15 +202,3 @@ def _vault(settings: Settings, chosen: CertificateChoice) -> str | None:
             field="certificate.vault",
         )
     return None if url == ours else url
-
-
-def _space(settings: Settings, request: OnboardingRequest) -> str:
-    space = settings.mondoo_space if request.space is UNSET else request.space
-    if not isinstance(space, str):
-        raise InvalidRequest(
-            "space_missing",
-            "the request names no Mondoo space and there is no default space",
-            remediation='Send "space" (an MRN), or set MONDOO_SPACE_MRN.',
-            field="space",
-        )
-    return space

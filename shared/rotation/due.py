@@ -22,6 +22,7 @@ def can_rotate(record: TenantRecord) -> bool:
     return (
         record.state not in _LEAVING
         and record.onboarded_at is not None
+        and not record.keyless
         and record.certificate is not None
         and record.integration is not None
     )

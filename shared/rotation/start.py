@@ -7,7 +7,6 @@ from shared.errors import InvalidRequest, NotFound
 from shared.instances import DurableClient, start_operation
 from shared.models import (
     OnboardingOrder,
-    ScannerAuthentication,
     TenantRecord,
     operation_id,
 )
@@ -49,7 +48,7 @@ def order_for(context: Context, record: TenantRecord) -> OnboardingOrder:
         InvalidRequest: ``nothing_to_rotate``.
     """
     settings, space = context.settings, record.space or context.settings.mondoo_space
-    if record.authentication is ScannerAuthentication.FEDERATED:
+    if record.keyless:
         raise InvalidRequest(
             "nothing_to_rotate",
             f"Mondoo signs in to tenant {record.tenant_id} without a certificate",

@@ -18,7 +18,7 @@ import azure.functions as func
 
 from shared.context import Context
 from shared.entra.tenants import resolve_tenant
-from shared.errors import NotYet, OutcomeUnknown, Refused, TenantBusy
+from shared.errors import NotYet, OutcomeUnknown, Refused, RequestError
 from shared.models import StepCall, from_json, to_json
 from shared.outcomes import outcome_of
 from shared.rotation.due import reason_to_rotate
@@ -112,8 +112,8 @@ async def rotate_for_event(
     for tenant_id in tenants:
         try:
             started.append(await start_rotation(context, client, tenant_id))
-        except TenantBusy as busy:
-            _log.info("left to the daily look: %s", busy.message)
+        except RequestError as error:  # busy, or changed since it was listed
+            _log.info("left to the daily look: %s", error.message)
     return started
 
 
@@ -133,8 +133,8 @@ async def rotate_due(context: Context, client: df.DurableOrchestrationClient) ->
                 continue
             try:
                 started.append(await start_rotation(context, client, known.tenant_id))
-            except TenantBusy as busy:
-                _log.info("not rotated today: %s", busy.message)
+            except RequestError as error:  # busy, or changed since the page was read
+                _log.info("not rotated today: %s", error.message)
             else:
                 _log.info("rotating %s, because %s", known.tenant_id, reason)
         if after is None:

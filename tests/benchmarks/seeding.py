@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from local.simulators import Simulators
 from local.simulators.objects import KeyCredential
 from local.simulators.tenant import SimulatedTenant, new_id
-from local.simulators.vault_certificates import KeyAndChain, new_key, self_signed
+from local.simulators.vault_certificates import KeyAndChain, new_key, signed
 from local.simulators.vault_objects import Certificate, CertificateVersion, new_version, seconds
 from local.simulators.vault_policies import PEM, Policy
 from local.stack import LocalStack
@@ -63,7 +63,7 @@ class _Seeding:
     def tenants(self, number: int) -> list[TenantRecord]:
         self._manifest: Manifest = load_manifest(self.settings.manifest)
         self._policy = Policy(issuer="Self", subject="CN=onboarded", content_type=PEM)
-        self._pair: KeyAndChain = self_signed(
+        self._pair: KeyAndChain = signed(
             new_key(self._policy), self._policy, self.simulators.clock.now()
         )
         return [self._tenant(f"fleet{count:05}.onmicrosoft.com") for count in range(number)]

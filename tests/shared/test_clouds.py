@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from shared.clouds import CLOUDS
@@ -39,3 +40,17 @@ def test_a_vault_is_a_name_or_an_address_under_the_clouds_own_domain(
     cloud: str, given: str, url: str | None
 ) -> None:
     assert CLOUDS[cloud].vault_url(given) == url
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("8443", "https://127.0.0.1:8443"),
+        ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+        ("othervault", None),
+        ("70000", None),
+    ],
+)
+def test_where_there_is_no_cloud_a_vaults_name_is_a_port(given: str, url: str | None) -> None:
+    local = msgspec.structs.replace(CLOUDS["global"], vault="https://127.0.0.1:{name}")
+    assert local.vault_url(given) == url

@@ -74,6 +74,10 @@ def codes(known: TenantRecord) -> list[str]:
         ({"scanned_at": None}, []),
         ({"state": TenantState.WAITING}, ["waiting"]),
         ({"state": TenantState.CANCELLED}, ["cancelled"]),
+        (
+            {"state": TenantState.WAITING, "onboarded_at": NOW, "certificate": certificate(-1)},
+            ["waiting", "certificate-ended"],
+        ),
         ({"state": TenantState.OFFBOARDED, "certificate": certificate(-9)}, []),
         ({"state": TenantState.ONBOARDING, "certificate": None}, []),
     ],

@@ -41,11 +41,10 @@ def azure(
     given = given_certificate(found)
     if record.certificate is not None and given not in (None, record.certificate.thumbprint):
         yield deviation(
-            "integration_certificate_differs",
+            "azure_integration_certificate_differs",
             found.mrn,
             f"Mondoo's Azure integration was given the certificate {given}, and"
             f" {record.certificate.thumbprint} is on record",
-            identity=found.mrn,
         )
     if found.paused:
         yield deviation("azure_integration_paused", mrn, f"integration {found.name!r} is paused")

@@ -144,7 +144,8 @@ def federated(
             each.name,
             f"the application trusts {each.issuer} for the subject {each.subject}",
             identity=each.id,
-            target=each,
+            # Where a move did not end Mondoo may still sign in with it: told, and never removed.
+            target=None if right else each,
         )
 
 

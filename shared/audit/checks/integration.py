@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from shared.audit.deviations import Deviation, deviation
-from shared.models import MARK_LABEL, ScannerAuthentication, TenantRecord
+from shared.models import MARK_LABEL, TenantRecord
 from shared.mondoo.integrations import THUMBPRINT_LABEL, Integration
 
 _WORKING = frozenset({"ACTIVE", "WARNING"})
@@ -38,7 +38,7 @@ def integration(
             "integration_not_ours", found.mrn, f"integration {found.name!r} lacks our label"
         )
     yield from _status(found)
-    keyless = record.authentication is ScannerAuthentication.FEDERATED
+    keyless = record.keyless
     given = given_certificate(found)
     if found.keyless is not keyless:
         ways = ("with a certificate", "without a key")

@@ -40,7 +40,7 @@ async def run(
     context: Context, order: OffboardingOrder, facts: OffboardingFacts, operation: Operation
 ) -> StepResult:
     """Write the receipt, the record and the operation, and announce the result."""
-    if operation.status is OperationStatus.REFUSED:
+    if operation.status is OperationStatus.REFUSED or _untouched(operation):
         return await _refused(context, order, operation)
     now = context.now()
     entries = [_explained(entry, operation) for entry in facts.entries]
@@ -81,6 +81,14 @@ async def run(
         time=now,
     )
     return result
+
+
+def _untouched(operation: Operation) -> bool:
+    """Whether it was cancelled before any removal was begun."""
+    removals = [each.name for each in STEPS if each.kind is not None]
+    return operation.status is OperationStatus.CANCELLED and all(
+        operation.step(name).attempts == 0 for name in removals
+    )
 
 
 async def _refused(context: Context, order: OffboardingOrder, operation: Operation) -> StepResult:

@@ -50,18 +50,24 @@ async def _certificates(context: Context, call: StepCall, *, dry_run: bool) -> S
 async def _switched_off(context: Context, record: TenantRecord) -> bool:
     """Whether versions were switched off in the vault now. The administrator's own certificate
     carries no mark, or is in another vault, and is theirs to switch off."""
-    if record.certificate is None or record.certificate.vault != context.vault.url:
+    used, rotation = record.certificate, record.rotation
+    if used is None or used.vault != context.vault.url:
         return False
-    stored = await context.vault.read(record.certificate.name)
-    if stored is None or not stored.marked or not stored.enabled:
+    stored = await context.vault.read(used.name)
+    if stored is None or not stored.marked:
         return False
-    rotation = record.rotation
-    # A rotation that was under way leaves two that work.
-    both = [rotation.old, rotation.new] if rotation is not None else []
-    known = [stored.reference, record.certificate, *(each for each in both if each is not None)]
-    for reference in {each.version: each for each in known}.values():
+    known = [used]
+    if rotation is not None and not rotation.state.over:
+        # One that is under way leaves two that work.
+        known += [each for each in (rotation.old, rotation.new) if each is not None]
+    ours = {
+        each.version: each for each in known if (each.vault, each.name) == (used.vault, used.name)
+    }
+    # The newest last: as long as it is on, a run that stopped here is seen to be unfinished.
+    ours.pop(stored.reference.version, None)
+    for reference in (*ours.values(), stored.reference):
         await lifecycle.disable(context.vault, reference)
-    return True
+    return stored.enabled
 
 
 async def _federated(context: Context, call: StepCall, *, dry_run: bool) -> StepResult:

@@ -58,8 +58,8 @@ async def look(context: Context, order: OnboardingOrder, needed: Iterable[Right]
     looks: tuple[tuple[str, Coroutine[Any, Any, list[Finding] | Observation]], ...] = (
         (RIGHTS, missing_rights(context, order.tenant_id, needed)),
         ("tenant", _tenant(context, order, manifest)),
-        # Without a key the vault has nothing to do.
-        *(() if order.keyless else (("vault", _vault(context, order)),)),
+        # Without a key the vault has nothing to do, but to switch off what was there before.
+        *((("vault", _vault(context, order)),) if order.retires or not order.keyless else ()),
         ("Mondoo space", _mondoo(context, order)),
     )
     answers = await asyncio.gather(*(look for _, look in looks), return_exceptions=True)

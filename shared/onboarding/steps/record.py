@@ -88,9 +88,9 @@ async def run(
         known,
         order,
         facts,
+        operation,
         now,
         proven=event is TenantEvent.ONBOARDING_PROVEN,
-        azure_touched=_was_run(operation, "subscriptions"),
     )
     record = msgspec.structs.replace(record, state=next_state(started, event))
     same = known is not None and _comparable(known) == _comparable(record)
@@ -108,12 +108,13 @@ def _record(
     known: TenantRecord | None,
     order: OnboardingOrder,
     facts: Facts,
+    operation: Operation,
     now: datetime,
     *,
     proven: bool,
-    azure_touched: bool,
 ) -> TenantRecord:
     """The record with what this operation learned; what it did not learn stays as it was."""
+    azure_touched = _was_run(operation, "subscriptions")
     learned: dict[str, Any] = {
         "display_name": facts.display_name,
         "initial_domain": facts.initial_domain,
@@ -130,6 +131,9 @@ def _record(
         "coverage": facts.coverage or None,
         "scanned_at": facts.scanned_at,
     }
+    if known is not None and known.onboarded_at is not None and facts.integration is None:
+        # Mondoo still signs in with the one on record, so that stays the one in use.
+        learned["certificate"] = known.certificate or facts.certificate
     if azure_touched:
         learned["subscriptions"] = order.subscriptions
     if proven:
@@ -155,21 +159,40 @@ def _record(
         updated_at=now,
         # An attempt that ended without telling may have assigned Reader anywhere.
         reader_scopes=facts.reader_scopes if azure_touched else base.reader_scopes,
-        manifest_target=None if proven else base.manifest_target,
+        manifest_target=None if proven else _target(base, order, operation),
         **{name: value for name, value in learned.items() if value is not None},
     )
-    return _settled(record, order) if proven else record
+    return _settled(record, order, operation)
 
 
-def _settled(record: TenantRecord, order: OnboardingOrder) -> TenantRecord:
-    """The record without the credential that Mondoo does not sign in with: it is gone by now."""
+def _settled(record: TenantRecord, order: OnboardingOrder, operation: Operation) -> TenantRecord:
+    """The record with how Mondoo signs in, as soon as a scan has proven that, and without the old
+    credential, as soon as it is gone: whatever became of the operation after that."""
+    if _succeeded(operation, "first-scan"):
+        record = msgspec.structs.replace(record, authentication=order.authentication)
+        if order.keyless:
+            # It would need the certificate, and was looked for before the move began.
+            record = msgspec.structs.replace(record, azure_integration=None)
+    if not _succeeded(operation, "old-credential"):
+        return record
     if order.keyless:
-        return msgspec.structs.replace(
-            record, authentication=order.authentication, certificate=None, rotation=None
-        )
-    return msgspec.structs.replace(
-        record, authentication=order.authentication, federated_credential=None
-    )
+        return msgspec.structs.replace(record, certificate=None, rotation=None)
+    return msgspec.structs.replace(record, federated_credential=None)
+
+
+def _target(known: TenantRecord, order: OnboardingOrder, operation: Operation) -> str | None:
+    """The list that an attempt which was not proven leaves the tenant on the way to: audits must
+    not call excess what it declared or granted."""
+    on_it = order.manifest == (known.manifest_target or known.manifest)
+    if on_it or not _was_run(operation, "application"):
+        return known.manifest_target
+    return order.manifest
+
+
+def _succeeded(operation: Operation, name: str) -> bool:
+    """Whether a step is in the operation and reached its goal."""
+    good = (Outcome.PASSED, Outcome.CHANGED, Outcome.WARNING)
+    return any(step.name == name and step.outcome in good for step in operation.steps)
 
 
 def _was_run(operation: Operation, name: str) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from shared.certificates import public_part, read_bundle
 from shared.context import Context
 from shared.entra.applications import add_certificate, read_object, remove_certificates
-from shared.errors import OutcomeUnknown, Unusable
+from shared.errors import OutcomeUnknown, Refused, Unusable
 from shared.models import (
     CertificateReference,
     Facts,
@@ -23,6 +23,7 @@ from shared.models import (
     from_json,
     to_json,
 )
+from shared.mondoo import integrations
 from shared.onboarding.steps import preflight as onboarding_preflight
 from shared.onboarding.steps import sign_in as onboarding_sign_in
 from shared.onboarding.steps.certificate import too_long
@@ -46,6 +47,9 @@ async def preflight(context: Context, call: StepCall) -> StepResult:
     application, principal = seen.observed_application, seen.observed_principal
     if application is None or principal is None:
         return _missing(call)
+    keyless = await _keyless(context, call)
+    if keyless is not None:
+        return keyless
     rotation = await progress.begin(context, call.order)
     facts: dict[str, Any] = {
         "application_object_id": application.object_id,
@@ -161,6 +165,27 @@ async def withdraw(context: Context, call: StepCall) -> StepResult:
     return ended(
         Outcome.CHANGED,
         f"the new certificate {new.thumbprint} was taken back; {rotation.old.thumbprint} goes on",
+    )
+
+
+async def _keyless(context: Context, call: StepCall) -> StepResult | None:
+    """A move to keyless that did not end is not for a rotation to take back."""
+    record = await context.records.get(call.order.tenant_id)
+    if record is None or record.integration is None:
+        return None
+    try:
+        integration = await integrations.read(context.mondoo, record.integration)
+    except Refused as error:
+        if error.code != "mondoo_not_found":
+            raise
+        return None
+    if not integration.keyless:
+        return None
+    return failed(
+        "rotation_overtaken",
+        f"integration {integration.mrn} signs in without a certificate by now",
+        remediation='Onboard the tenant again with the "authentication" that is wanted; then there'
+        " is one certificate to rotate, or none.",
     )
 
 

@@ -115,7 +115,7 @@ def another_certificate(life: Life, one: Integration) -> None:
         (gone, "azure_integration_missing"),
         (paused, "azure_integration_paused"),
         (overdue, "azure_scan_overdue"),
-        (another_certificate, "integration_certificate_differs"),
+        (another_certificate, "azure_integration_certificate_differs"),
     ],
 )
 async def test_a_drift_of_the_integration_is_found(

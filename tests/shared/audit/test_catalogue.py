@@ -74,6 +74,7 @@ def test_the_drifts_of_these_tests_lead_to_nearly_every_finding() -> None:
         "vault_certificate_disabled",
         "vault_certificate_not_ours",
         "vault_certificate_differs",
+        "azure_integration_certificate_differs",
         "permission_not_effective",
         "permission_not_in_manifest",
         "certificate_revoked",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +12,13 @@ from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
 from local.simulators.objects import Application, ServicePrincipal
 from local.simulators.picture import picture
 from local.simulators.tenant import SimulatedTenant
-from shared.models import Fate, ObjectKind, Receipt, ReceiptEntry
+from shared.models import Fate, ObjectKind, OperationStatus, Outcome, Receipt, ReceiptEntry
+from shared.offboarding.calls import OffboardingFacts
+from shared.offboarding.orchestrator import begun
+from shared.offboarding.start import order_for
+from shared.offboarding.steps import receipt
+from shared.operations import skip
+from shared.rotation.due import reason_to_rotate
 from shared.transitions import TenantState
 from tests.driving import outcomes, step
 from tests.shared.entra.certificates import pair
@@ -445,3 +452,23 @@ def our_application(tenant: SimulatedTenant) -> Application:
     found = tenant.application_by_unique_name("mondoo-ms365")
     assert found is not None
     return found
+
+
+async def test_an_offboarding_that_was_cancelled_before_anything_was_removed_leaves_all_as_it_was(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await life.onboard(tenant)
+    before = await life.record(tenant)
+    order = order_for(life.context, tenant.id, before, purge=False)
+    operation = begun(order, life.context.now())
+    operation.steps[0].outcome, operation.steps[0].attempts = Outcome.PASSED, 1
+    for later in operation.steps[1:-1]:
+        skip(later, OperationStatus.CANCELLED)
+    operation.status = OperationStatus.CANCELLED
+    await receipt.run(life.context, order, OffboardingFacts(), operation)
+    after = await life.record(tenant)
+    assert (after.state, after.receipt) == (before.state, None)
+    # Else its certificate would run out: a tenant that is leaving is not rotated.
+    assert after.certificate is not None
+    end = after.certificate.not_after - timedelta(days=1)
+    assert reason_to_rotate(after, end, timedelta(days=30)) is not None
