@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
@@ -111,6 +112,8 @@ async def test_everything_is_removed_and_each_object_is_on_the_receipt(
     life: Life, tenant: SimulatedTenant
 ) -> None:
     await life.onboard(tenant)
+    begun = msgspec.structs.replace(await life.record(tenant), manifest_target="2026-09")
+    await life.context.records.put(begun)
     operation = await life.offboard(tenant)
     assert operation["status"] == "succeeded"
     assert {outcomes(operation)[name] for name in REMOVALS} == {"changed"}
@@ -121,6 +124,7 @@ async def test_everything_is_removed_and_each_object_is_on_the_receipt(
     assert record.state is TenantState.OFFBOARDED
     assert record.certificate is None
     assert record.integration is None
+    assert record.manifest_target is None
     assert receipt.complete
     assert fates(receipt) == ALL_REMOVED
     assert len(of_kind(receipt, ObjectKind.PERMISSION)) == 9
