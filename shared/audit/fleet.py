@@ -249,6 +249,9 @@ async def cancel_fleet(context: Context, client: DurableClient) -> dict[str, Any
             "no run over all tenants is going on",
             remediation="Look at GET /api/audit; start a run with POST /api/audit.",
         )
+    for earlier in await context.ledger.entries(CANCELLATIONS):
+        if earlier.key != run["id"]:
+            await context.ledger.remove(earlier)
     await context.ledger.add(CANCELLATIONS, run["id"], context.now().isoformat())
     return run
 
@@ -274,11 +277,10 @@ async def advance(context: Context, client: DurableClient, run: FleetRun) -> Fle
             await _end(context, run, "failed", f"The run was given up: {error.message}.")
         return run
     run.troubles, run.notice = 0, None
-    if cancelled is not None and not run.pending:
-        await context.ledger.remove(cancelled)
-        if not _has_done_all(run):
-            await _end(context, run, "cancelled", _said(_cancellation(run), *_left_undone(run)))
-            return run
+    # The request stays in the ledger: a round that is repeated must find it again.
+    if cancelled is not None and not run.pending and not _has_done_all(run):
+        await _end(context, run, "cancelled", _said(_cancellation(run), *_left_undone(run)))
+        return run
     if run.pending or run.left or not run.listed:
         return run
     if run.put_off and run.tries < BUSY_TRIES:

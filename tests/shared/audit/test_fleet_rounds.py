@@ -23,7 +23,7 @@ from shared.audit.fleet import (
 )
 from shared.config import load_settings
 from shared.context import Context
-from shared.models import to_json
+from shared.models import from_json, to_json
 
 NOW = datetime(2026, 9, 10, 8, tzinfo=UTC)
 TENANT = "8a1f0c4e-5f0b-4b9a-8d6b-3d7f0b6f2c77"
@@ -113,7 +113,25 @@ async def test_a_run_that_had_nothing_left_to_do_is_done_though_it_was_cancelled
     run = await cancelled(context, a_run(listed=True, tenants=4, audited=4, **changes))
     assert (run.phase, run.notice) == ("done", None)
     assert run.finished_at is not None
-    assert await context.ledger.read(CANCELLATIONS, run.id) is None
+
+
+async def test_a_round_that_is_repeated_after_the_cancellation_is_cancelled_again(
+    context: Context,
+) -> None:
+    run = a_run(listed=True, left=[TENANT], audited=3, clean=3)
+    first = await cancelled(context, from_json(to_json(run), FleetRun))
+    again = await advance(context, Engine(run), run)
+    assert (first.phase, again.phase) == ("cancelled", "cancelled")
+    assert again.pending == []
+
+
+async def test_the_next_cancellation_clears_the_notes_of_runs_that_have_ended(
+    context: Context,
+) -> None:
+    await context.ledger.add(CANCELLATIONS, "fleet.of-yesterday", NOW.isoformat())
+    run = a_run()
+    await cancel_fleet(context, Engine(run))
+    assert [note.key for note in await context.ledger.entries(CANCELLATIONS)] == [run.id]
 
 
 @pytest.mark.parametrize(
