@@ -115,7 +115,7 @@ class UnknownContentType(RequestError):
 
 
 class Conflict(RequestError):
-    """The request is right, and the state of the tenant does not allow it."""
+    """What the tenant has, or the state it is in, does not allow it."""
 
     status = 409
 

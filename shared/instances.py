@@ -102,6 +102,12 @@ def runtime_of(status: Any) -> str | None:
     return None if runtime is None else str(getattr(runtime, "name", runtime))
 
 
+def input_of(status: Any) -> Any:
+    """The input of an instance as JSON values: the engine hands it back as text or decoded."""
+    value = status.input_
+    return msgspec.json.decode(value) if isinstance(value, str) else value
+
+
 async def find_operation(
     client: DurableClient, records: TenantRecords, identifier: str
 ) -> Operation | None:
@@ -206,7 +212,7 @@ async def _held(client: DurableClient, tenant_id: str) -> Operation | None:
     if status.custom_status:
         operation = from_json(status.custom_status, Operation)
     else:
-        operation = from_json(_plain(status.input_)["operation"], Operation)
+        operation = from_json(input_of(status)["operation"], Operation)
     if name in RUNNING:
         operation.finished_at = None
     else:
@@ -223,8 +229,3 @@ def _end(operation: Operation, at: Any, how: str) -> None:
             step.code = "operation_lost"
             step.message = f"the operation ended in this step ({how})"
             step.remediation = "Send the request again: it goes on where this one stopped."
-
-
-def _plain(value: Any) -> Any:
-    """The input as JSON values: the engine hands it back as text or decoded."""
-    return msgspec.json.decode(value) if isinstance(value, str) else value

@@ -593,14 +593,15 @@ class Receipt(Struct, frozen=True, rename="camel"):
 
 
 class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What we keep of a tenant. ``manifest`` is the list it was onboarded with; ``operation_id``
-    the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the tenant in Mondoo,
-    with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair`` what audits may
-    put right; ``audit_status`` how it stood at the newest audit, with its ``findings`` unless it
-    failed; ``receipt`` that of its newest offboarding; ``rotation`` its newest one, ended or not.
-    ``authentication`` is what Mondoo was last proven to sign in with; ``certificate`` and
-    ``federated_credential`` (its id) are those of ours on the application, both of them only where
-    a move from one to the other did not end.
+    """What we keep of a tenant. ``manifest`` is the list that it was proven to be on, and
+    ``manifest_target`` the one it is moved to, from the first write until that is proven;
+    ``operation_id`` the newest operation; ``onboarded_at`` when it was last proven; ``asset`` the
+    tenant in Mondoo, with its ``grade`` (A to F) and ``coverage`` as of the newest scan; ``repair``
+    what audits may put right; ``audit_status`` how it stood at the newest audit, with its
+    ``findings`` unless it failed; ``receipt`` that of its newest offboarding; ``rotation`` its
+    newest one, ended or not. ``authentication`` is what Mondoo was last proven to sign in with;
+    ``certificate`` and ``federated_credential`` (its id) are those of ours on the application, both
+    of them only where a move from one to the other did not end.
 
     ``subscriptions`` is there once Azure was touched, and then ``reader_scopes`` is where Reader is
     assigned by us: None when an attempt ended without telling."""
@@ -612,6 +613,7 @@ class TenantRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     display_name: str | None = None
     initial_domain: str | None = None
     manifest: str | None = None
+    manifest_target: str | None = None
     space: str | None = None
     application_name: str | None = None
     app_id: str | None = None

@@ -228,10 +228,9 @@ class _Module:
 
     def _filled_in(self, part: ast.expr) -> str:
         """What stands in the braces: a constant, or one of two texts, is known beforehand."""
-        known = isinstance(part, ast.FormattedValue) and isinstance(
-            part.value, ast.Name | ast.IfExp
-        )
-        return (known and self._text(part.value)) or _UNKNOWN_YET
+        if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name | ast.IfExp):
+            return self._text(part.value) or _UNKNOWN_YET
+        return _UNKNOWN_YET
 
 
 def _options(node: ast.expr) -> list[ast.expr]:

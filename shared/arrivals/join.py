@@ -103,6 +103,7 @@ def _as_wanted(record: TenantRecord, request: OnboardingRequest, order: Onboardi
     certificate or subscriptions is carried out: those are not compared."""
     return (
         record.state is TenantState.ONBOARDED
+        and record.manifest_target is None
         and request.policies is UNSET
         and request.policy_search is UNSET
         and request.policy_action is PolicyAction.ACTIVE

@@ -11,11 +11,15 @@ at the end of the pass. The run itself is one instance, ``fleet-audit``, which i
 overlap. It holds only counters, a cursor and ids; it continues as new after a few rounds, so that
 its history stays small however many tenants there are.
 
+Every tenant that was audited is counted once, by its newest audit in the run: clean, with findings,
+refused or failing. It counts as put right only when the audit that was to do so succeeded.
+
 A run is cancelled by a note in the ledger, which each round looks for: audits that run come to
-their end, no more are started, and what was put right stays so.
+their end, no more are started, and what was put right stays so. A run that has nothing left to do
+by then is done like any other.
 
 A roll-out of a newer manifest is the same run with that list in place of each tenant's own, for the
-tenants that are on another one.
+tenants that are on another one, or on the way to one.
 """
 
 from __future__ import annotations
@@ -32,8 +36,22 @@ from shared.audit.report import AuditStatus
 from shared.audit.start import start_audit
 from shared.context import Context
 from shared.errors import NotYet, RequestError, TenantBusy
-from shared.instances import RUNNING, DurableClient, find_operation, runtime_of, start_instance
-from shared.models import RepairPolicy, TenantRecord, WaitPolicy, from_json, to_json
+from shared.instances import (
+    RUNNING,
+    DurableClient,
+    find_operation,
+    input_of,
+    runtime_of,
+    start_instance,
+)
+from shared.models import (
+    OperationStatus,
+    RepairPolicy,
+    TenantRecord,
+    WaitPolicy,
+    from_json,
+    to_json,
+)
 from shared.notifications import AUDIT_STOPPED
 from shared.operations import OrchestrationContext, utc_now
 
@@ -70,8 +88,13 @@ class FleetRun(Struct, rename="camel"):
     """A run and how far it is: what the orchestrator hands from round to round.
 
     ``confirmed``: it goes on though more than a third would be changed. ``cursor`` is where the
-    page of tenants begins, ``left`` those of it that were not started yet. Counters count tenants;
-    ``refused`` those that were not put right because our automation may not.
+    page of tenants begins, ``left`` those of it that were not started yet.
+
+    Counters count tenants: ``audited`` = ``clean`` + ``with_findings`` + ``failing`` + ``refused``.
+    ``failing``: the audit did not succeed; ``refused``: nothing was put right because our
+    automation may not. ``mended`` are those of the clean ones and of those with findings that the
+    run put right as far as their policy goes, ``busy`` those that were not audited, or not put
+    right, for another operation.
     """
 
     id: str
@@ -89,6 +112,7 @@ class FleetRun(Struct, rename="camel"):
     tenants: int = 0
     audited: int = 0
     clean: int = 0
+    with_findings: int = 0
     failing: int = 0
     refused: int = 0
     mended: int = 0
@@ -198,11 +222,17 @@ async def newest_run(client: DurableClient) -> dict[str, Any] | None:
     name = runtime_of(status)
     if name is None:
         return None
-    shown: dict[str, Any] = dict(status.custom_status or {"phase": "look"})
+    shown: dict[str, Any] = dict(status.custom_status or await _as_begun(client))
     if name not in RUNNING and name != "Completed":
         shown["phase"] = "failed"
         shown["notice"] = "The run was lost. The next one audits all tenants."
     return shown
+
+
+async def _as_begun(client: DurableClient) -> dict[str, Any]:
+    """The summary of a run that has not come to the end of its first round."""
+    status = await client.get_status(INSTANCE, show_input=True)
+    return summary(from_json(input_of(status), FleetStart).run)
 
 
 async def cancel_fleet(context: Context, client: DurableClient) -> dict[str, Any]:
@@ -210,7 +240,6 @@ async def cancel_fleet(context: Context, client: DurableClient) -> dict[str, Any
 
     Raises:
         FleetEnded: none is going on.
-        NotYet: ``fleet_not_begun``.
         NotYet, Refused: the ledger cannot be used.
     """
     run = await newest_run(client)
@@ -220,13 +249,9 @@ async def cancel_fleet(context: Context, client: DurableClient) -> dict[str, Any
             "no run over all tenants is going on",
             remediation="Look at GET /api/audit; start a run with POST /api/audit.",
         )
-    if "id" not in run:
-        raise NotYet(
-            "fleet_not_begun",
-            "the run over all tenants was taken, and has not begun yet",
-            remediation="Send the request again.",
-            retry_after=2,
-        )
+    for earlier in await context.ledger.entries(CANCELLATIONS):
+        if earlier.key != run["id"]:
+            await context.ledger.remove(earlier)
     await context.ledger.add(CANCELLATIONS, run["id"], context.now().isoformat())
     return run
 
@@ -252,11 +277,9 @@ async def advance(context: Context, client: DurableClient, run: FleetRun) -> Fle
             await _end(context, run, "failed", f"The run was given up: {error.message}.")
         return run
     run.troubles, run.notice = 0, None
-    if cancelled is not None:
-        if not run.pending:
-            await context.ledger.remove(cancelled)
-            done = f"{run.audited} of {run.tenants} tenants that were looked for"
-            await _end(context, run, "cancelled", f"The run was cancelled after {done}.")
+    # The request stays in the ledger: a round that is repeated must find it again.
+    if cancelled is not None and not run.pending and not _has_done_all(run):
+        await _end(context, run, "cancelled", _said(_cancellation(run), *_left_undone(run)))
         return run
     if run.pending or run.left or not run.listed:
         return run
@@ -278,18 +301,22 @@ async def _collect(context: Context, client: DurableClient, run: FleetRun) -> No
             still.append(pending)
             continue
         report = await recall(context.records, pending.operation_id)
+        succeeded = operation is not None and operation.status is OperationStatus.SUCCEEDED
+        if run.phase == "mend":
+            run.with_findings -= 1  # as it was counted by the look; how it stands now counts
+        else:
+            run.audited += 1
         if report is not None and report.rights_missing:
             run.refused += 1
-        if run.phase == "mend":
-            run.mended += 1
-            continue
-        run.audited += 1
-        if report is None or report.status is AuditStatus.FAILED:
-            run.failing += 1
-        elif report.would_change:
+        elif run.phase == "look" and report is not None and report.would_change:
+            run.with_findings += 1
             run.to_mend.append(pending.tenant_id)
-        elif report.status is AuditStatus.CLEAN:
-            run.clean += 1
+        elif report is None or report.status is AuditStatus.FAILED or not succeeded:
+            run.failing += 1
+        else:
+            run.mended += run.phase == "mend"
+            run.clean += report.status is AuditStatus.CLEAN
+            run.with_findings += report.status is AuditStatus.FINDINGS
     run.pending = still
 
 
@@ -339,10 +366,13 @@ async def _list(context: Context, run: FleetRun) -> None:
 
 
 def _is_due(record: TenantRecord, run: FleetRun) -> bool:
-    """Whether there is something of ours to audit; in a roll-out, on another list than the new."""
+    """Whether there is something of ours to audit; in a roll-out, on another list than the new, or
+    not known to be on it."""
     if record.app_id is None:
         return False
-    return run.manifest is None or record.manifest != run.manifest
+    if run.manifest is None:
+        return True
+    return record.manifest != run.manifest or record.manifest_target is not None
 
 
 def _policy(record: TenantRecord, run: FleetRun) -> RepairPolicy:
@@ -355,7 +385,7 @@ def _policy(record: TenantRecord, run: FleetRun) -> RepairPolicy:
 async def _judge(context: Context, run: FleetRun) -> None:
     """The end of a pass: stop, go on to mend, or be done."""
     if run.phase == "mend" or not run.to_mend:
-        await _end(context, run, "done", _refusals(run))
+        await _end(context, run, "done", _said(*_left_undone(run)))
         return
     if len(run.to_mend) > max(1, run.tenants // 3) and not run.confirmed:
         what = f"POST /api/manifests/{run.manifest}/rollout" if run.manifest else "POST /api/audit"
@@ -371,14 +401,49 @@ async def _judge(context: Context, run: FleetRun) -> None:
     run.phase, run.listed = "mend", False
 
 
-def _refusals(run: FleetRun) -> str | None:
-    """What is left undone at the end of a run, for want of rights."""
-    if not run.refused:
-        return None
-    return (
-        f"{run.refused} of {run.tenants} tenants were not put right, because our automation lacks"
-        " rights in them; nothing was changed there. Their reports name each right."
-    )
+def _has_done_all(run: FleetRun) -> bool:
+    """Whether a run in which nothing is in flight has nothing left to do."""
+    if run.left or not run.listed or (run.put_off and run.tries < BUSY_TRIES):
+        return False
+    return run.phase == "mend" or not run.to_mend
+
+
+def _cancellation(run: FleetRun) -> str:
+    """What was done and what was not, when a run is cancelled with something left to do."""
+    if run.phase == "mend":
+        tried = len(run.to_mend) - len(run.left) - len(run.put_off) if run.listed else 0
+        return (
+            f"The run was cancelled after {tried} of {len(run.to_mend)} tenants that were to be"
+            " put right; the others were left as they are."
+        )
+    said = f"The run was cancelled after {run.audited} of {run.tenants} tenants"
+    if not run.listed:
+        said += " that were looked for, and not all were"
+    if run.to_mend:
+        said += f"; {len(run.to_mend)} of them would have been changed, and were not"
+    return f"{said}."
+
+
+def _left_undone(run: FleetRun) -> list[str]:
+    """What is not right, or not known to be, at the end of a run."""
+    said = []
+    if run.refused:
+        said.append(
+            f"{run.refused} of {run.tenants} tenants were not put right, because our automation"
+            " lacks rights in them; nothing was changed there. Their reports name each right."
+        )
+    if run.failing:
+        again = f"roll {run.manifest} out again" if run.manifest else "start another run"
+        said.append(
+            f"The audits of {run.failing} of {run.tenants} tenants did not succeed, so these are"
+            " not known to be right. Their reports and operations say what is missing and why;"
+            f" when that is mended, {again}."
+        )
+    return said
+
+
+def _said(*sentences: str) -> str | None:
+    return " ".join(sentences) or None
 
 
 async def _end(
@@ -387,13 +452,9 @@ async def _end(
     phase: Literal["done", "stopped", "cancelled", "failed"],
     notice: str | None,
 ) -> None:
+    run.phase, run.notice, run.finished_at = phase, notice, context.now()
     if phase == "stopped":
         for listener in context.audit_listeners:
             await listener.publish(
-                AUDIT_STOPPED,
-                "fleet",
-                summary(run) | {"notice": notice},
-                id=run.id,
-                time=context.now(),
+                AUDIT_STOPPED, "fleet", summary(run), id=run.id, time=run.finished_at
             )
-    run.phase, run.notice, run.finished_at = phase, notice, context.now()

@@ -50,6 +50,19 @@ from shared.notifications import AUDIT_COMPLETED
 from shared.outcomes import refused
 from shared.rights import REPORT_RIGHTS, missing_rights
 
+SHORT_OF_LIST = frozenset(
+    {
+        "application_missing",
+        "application_deleted",
+        "principal_missing",
+        "permission_missing",
+        "permission_not_granted",
+        "permission_not_declared",
+        history.LEFT_OUT,  # which may have been any of these
+    }
+)
+"""Codes of findings that say, or may say, that a tenant does not have what its list wants."""
+
 SHOWN = 6
 """Findings of a report that are shown in the operation itself; all are in the report."""
 
@@ -156,8 +169,9 @@ async def record(context: Context, order: AuditOrder, operation: Operation) -> S
             "audit_status": stands,
             "findings": None if failed else report.counts,
         }
-        if order.manifest is not None and _rolled_out(report, order):
-            learned["manifest"] = order.manifest
+        target = order.manifest or known.manifest_target
+        if target is not None and _is_on_list(report):
+            learned |= {"manifest": target, "manifest_target": None}
         known = followed(known, report)
     await context.records.put(msgspec.structs.replace(known, **learned))
     completed = msgspec.convert(to_json(operation), Operation)
@@ -181,10 +195,10 @@ async def _record(context: Context, order: AuditOrder) -> TenantRecord:
 
 
 def _as_ordered(record: TenantRecord, order: AuditOrder) -> TenantRecord:
-    """The record as this audit shall see it: on the list that is rolled out."""
+    """The record as this audit shall see it: on the way to the list that is rolled out."""
     if order.manifest is None:
         return record
-    return msgspec.structs.replace(record, manifest=order.manifest)
+    return msgspec.structs.replace(record, manifest_target=order.manifest)
 
 
 async def _report(
@@ -211,11 +225,14 @@ async def _report(
     return report
 
 
-def _rolled_out(report: AuditReport, order: AuditOrder) -> bool:
-    """Whether the tenant is on the newer list now: nothing that the list wants is still missing."""
+def _is_on_list(report: AuditReport) -> bool:
+    """Whether a move to the list of the report is settled: nothing that it wants is missing, and
+    nothing is left to be changed."""
     if report.status is AuditStatus.FAILED or report.failure is not None or report.would_change:
         return False
-    return not any(change.outcome.stops for change in report.changes)
+    if any(change.outcome.stops for change in report.changes):
+        return False
+    return not any(finding.code in SHORT_OF_LIST for finding in report.findings)
 
 
 def _summary(report: AuditReport) -> StepResult:

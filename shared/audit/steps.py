@@ -65,8 +65,8 @@ class Plan:
 
 
 def manifest_of(context: Context, record: TenantRecord) -> Manifest:
-    """The list that the tenant was onboarded with, or else that of the settings."""
-    return load_manifest(record.manifest or context.settings.manifest)
+    """The list that the tenant is moved to, or is on, or else that of the settings."""
+    return load_manifest(record.manifest_target or record.manifest or context.settings.manifest)
 
 
 async def read(context: Context, record: TenantRecord) -> Observation:
@@ -119,9 +119,11 @@ async def audit_tenant(
 
     With ``rehearse`` nothing is changed, and the changes that would be made are ``planned``. Where
     a right to make them is missing, nothing is changed either, and ``rights_missing`` names each.
+    The list that the tenant is moved to is kept in our records before the first change.
 
     Raises:
-        Refused, NotYet: the tenant could not be read; nothing was changed.
+        Refused, NotYet: the tenant could not be read, or our records not be written; nothing was
+            changed.
     """
     started_at = context.now()
     observation = await read(context, record)
@@ -146,6 +148,8 @@ async def audit_tenant(
             ]
             if not planned:
                 break
+            if not attempts:
+                await _keep_target(context, record)
             attempts += await repair(context, record, Plan(observation, planned))
             try:
                 observation = await read(context, record)
@@ -167,6 +171,18 @@ async def audit_tenant(
         operation_id=operation_id,
         started_at=started_at,
     )
+
+
+async def _keep_target(context: Context, record: TenantRecord) -> None:
+    """Write down what the tenant is moved to: what is granted from here on is wanted, though the
+    audit should not come to its end."""
+    if record.manifest_target is None:
+        return
+    known = await context.records.get(record.tenant_id)
+    if known is not None and known.manifest_target != record.manifest_target:
+        await context.records.put(
+            msgspec.structs.replace(known, manifest_target=record.manifest_target)
+        )
 
 
 async def _rights_missing(

@@ -257,13 +257,15 @@ function showFleet() {
   }
   const words = { look: "reading all tenants", mend: "putting right", done: "done", stopped: "stopped: asks you", cancelled: "cancelled", failed: "failed" };
   const looks = run.phase === "look" || run.phase === "mend";
-  const numbers = [["tenants", run.tenants], ["audited", run.audited], ["clean", run.clean], ["failing", run.failing],
+  const numbers = [["tenants", run.tenants], ["audited", run.audited], ["clean", run.clean], ["with findings", run.withFindings], ["failing", run.failing],
     ["put right", run.mended], ["not put right, for want of rights", run.refused], ["busy", run.busy], ["in flight", run.inFlight], ["would change", run.wouldChange]];
-  show($("fleet"), h("div", { class: `card ${run.phase === "stopped" || run.phase === "failed" ? "bad" : looks ? "busy" : run.phase === "cancelled" ? "mind" : "good"}` },
-    h("p", {}, badge(words[run.phase] || run.phase, looks ? "busy" : run.phase === "done" ? "good" : run.phase === "cancelled" ? "mind" : "bad"), " ",
+  const kind = looks ? "busy" : run.phase === "stopped" || run.phase === "failed" ? "bad" : run.phase === "cancelled" || run.failing || run.refused ? "mind" : "good";
+  const [of, ended, what] = run.phase === "mend" ? [run.wouldChange, run.mended, "put right"] : [run.tenants, run.audited, "audited"];
+  show($("fleet"), h("div", { class: `card ${kind}` },
+    h("p", {}, badge(words[run.phase] || run.phase, kind), " ",
       run.startedAt ? ["begun ", ago(run.startedAt)] : null, run.finishedAt ? [", ended ", ago(run.finishedAt)] : null,
       run.manifest ? [", roll-out of ", h("code", {}, run.manifest)] : null),
-    looks && run.tenants ? h("progress", { max: run.tenants, value: run.audited + run.mended, "aria-label": `${run.audited} of ${run.tenants} audited` }) : null,
+    looks && of ? h("progress", { max: of, value: ended, "aria-label": `${ended} of ${of} ${what}` }) : null,
     h("dl", { class: "facts" }, numbers.filter(([, number]) => number).map(([label, number]) =>
       h("div", {}, h("dt", {}, label), h("dd", {}, number.toLocaleString("en"))))),
     run.notice ? h("p", { class: "fix" }, run.notice) : null));
@@ -330,7 +332,7 @@ function tenantParts(tenantId, tenant, operation, report) {
   const facts = tenant ? [
     ["State", badge(tenant.state)], ["Domain", tenant.initialDomain], ["Onboarded", tenant.onboardedAt && ago(tenant.onboardedAt)],
     ["Last proof (scan)", ago(tenant.scannedAt)], ["Grade", tenant.grade], ["Certificate", daysLeft(tenant)],
-    ["Manifest", tenant.manifest], ["Audits may", tenant.repair || "report"], ["Audited", tenant.auditedAt && ago(tenant.auditedAt)],
+    ["Manifest", tenant.manifestTarget ? `${tenant.manifest || "none"}, on the way to ${tenant.manifestTarget}` : tenant.manifest], ["Audits may", tenant.repair || "report"], ["Audited", tenant.auditedAt && ago(tenant.auditedAt)],
     ["Rotation", tenant.rotation && tenant.rotation.state], ["Application", tenant.appId && h("code", {}, tenant.appId)],
   ] : [];
   const parts = [h("p", {}, h("code", {}, tenantId)),

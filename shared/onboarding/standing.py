@@ -44,11 +44,13 @@ def application_name(
 
 
 def manifest(settings: Settings, request: OnboardingRequest, record: TenantRecord | None) -> str:
-    """The name of the tenant's permission list."""
+    """The name of the tenant's permission list; the one that it is moved to, if that has begun."""
     if request.manifest is not UNSET:
         return request.manifest
-    has = record.manifest if _proven(record) and record is not None else None
-    return has or settings.manifest
+    if record is None:
+        return settings.manifest
+    has = record.manifest if _proven(record) else None
+    return record.manifest_target or has or settings.manifest
 
 
 def repair(

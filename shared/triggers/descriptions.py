@@ -57,22 +57,30 @@ _ID = operation_id(_TENANT, _BEGUN)
 
 
 class FleetView(Struct, omit_defaults=True, rename="camel"):
-    """A run over all tenants, and how far it is; counters count tenants."""
+    """A run over all tenants, and how far it is.
+
+    Counters count tenants: ``audited`` is ``clean`` + ``withFindings`` + ``failing`` + ``refused``,
+    each tenant by its newest audit in the run. ``failing``: the audit did not succeed; ``refused``:
+    nothing was put right for want of rights; ``wouldChange``: the look found something to put
+    right; ``mended``: that was done, and the audit that did it succeeded; ``busy``: left out for
+    another operation. ``notice`` says what is left to do.
+    """
 
     phase: Literal["look", "mend", "done", "stopped", "cancelled", "failed"]
-    id: str | None = None
-    started_at: datetime | None = None
-    confirmed: bool | None = None
+    id: str
+    started_at: datetime
+    confirmed: bool
+    tenants: int
+    audited: int
+    clean: int
+    with_findings: int
+    failing: int
+    refused: int
+    mended: int
+    busy: int
+    in_flight: int
+    would_change: int
     manifest: str | None = None
-    tenants: int | None = None
-    audited: int | None = None
-    clean: int | None = None
-    failing: int | None = None
-    mended: int | None = None
-    refused: int | None = None
-    busy: int | None = None
-    in_flight: int | None = None
-    would_change: int | None = None
     notice: str | None = None
     finished_at: datetime | None = None
 
@@ -394,7 +402,7 @@ DESCRIPTIONS: dict[str, Description] = {
     "fleet_audit_status": Description(
         "Audits",
         "The newest run over all tenants",
-        _ok(FleetView, "How far it is."),
+        _ok(FleetView, "How far it is; every counter is there from the start."),
         {404: ("fleet_run_unknown",), **_SERVICES},
     ),
     "fleet_cancel_request": Description(
@@ -402,7 +410,8 @@ DESCRIPTIONS: dict[str, Description] = {
         "Have the run over all tenants start no more audits",
         {202: Answer("It was asked to stop.", _json(FleetView), location=True, retry_after=True)},
         {409: ("fleet_not_running",), **_SERVICES},
-        details="Audits that run come to their end, and what was put right stays so.",
+        details="Audits that run come to their end, and what was put right stays so. A run that has"
+        " nothing left to do by then ends as done.",
     ),
     "rollout_request": Description(
         "Audits",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from local.simulators.faults import Fault
+from local.simulators.objects import ALWAYS, Lag
 from local.simulators.tenant import SimulatedTenant
 from local.stack import LocalStack
 from tests.driving import Driver, Watch, eventually, outcomes
@@ -58,14 +60,29 @@ def codes(findings: list[dict[str, Any]]) -> list[str]:
 
 
 def run_fleet(product: Driver, path: str = "/api/audit", **body: Any) -> dict[str, Any]:
+    """A run to its end. It has the same shape, and its counters add up, from the start."""
     answer = product.post(path, body or None)
     assert answer.status_code == 202, answer.text
 
     def ended() -> dict[str, Any] | None:
         run: dict[str, Any] = product.get("/api/audit").json()
+        assert run.keys() == answer.json().keys()
+        stands = (run[name] for name in ("clean", "withFindings", "failing", "refused"))
+        assert run["audited"] == sum(stands)
         return run if run["phase"] not in ("look", "mend") else None
 
     return eventually(ended, "the run has ended")
+
+
+def counted(run: dict[str, Any]) -> dict[str, int]:
+    """The counters of a run that are not 0."""
+    numbers = {name: value for name, value in run.items() if isinstance(value, int) and value}
+    return {name: value for name, value in numbers.items() if name != "confirmed"}
+
+
+def record(product: Driver, tenant: SimulatedTenant) -> dict[str, Any]:
+    found: dict[str, Any] = product.get(f"/api/tenants/{tenant.id}").json()["tenant"]
+    return found
 
 
 def test_a_tenant_without_drift_is_clean_within_three_graph_requests(
@@ -229,7 +246,8 @@ def test_a_run_audits_every_tenant_once_and_mends_those_it_may(fleet: Driver) ->
     revoke_one(fleet, tenants[1])
     run = run_fleet(fleet)
     assert run["phase"] == "done"
-    assert (run["tenants"], run["audited"], run["failing"], run["mended"]) == (4, 4, 0, 1)
+    assert counted(run) == {"tenants": 4, "audited": 4, "clean": 4, "mended": 1, "wouldChange": 1}
+    assert run["notice"] is None
     assert fleet.get("/api/report").json()["standing"] == {
         "failed": 0,
         "findings": 0,
@@ -237,6 +255,17 @@ def test_a_run_audits_every_tenant_once_and_mends_those_it_may(fleet: Driver) ->
         "notAudited": 0,
     }
     assert len(fleet.simulators.run(lambda: tenants[1].grants_of(ours(tenants[1]).id))) == 9
+
+
+def test_a_tenant_whose_findings_stay_is_counted_as_the_report_on_all_tenants_counts_it(
+    fleet: Driver,
+) -> None:
+    tenants = [onboarded(fleet, f"stay{number}.onmicrosoft.com") for number in range(3)]
+    revoke_one(fleet, tenants[0])
+    run = run_fleet(fleet)
+    assert counted(run) == {"tenants": 3, "audited": 3, "clean": 2, "withFindings": 1}
+    standing = fleet.get("/api/report").json()["standing"]
+    assert (standing["clean"], standing["findings"], standing["failed"]) == (2, 1, 0)
 
 
 def test_a_run_that_would_change_more_than_a_third_stops_and_goes_on_only_when_asked(
@@ -254,9 +283,11 @@ def test_a_run_that_would_change_more_than_a_third_stops_and_goes_on_only_when_a
     assert watch.writes("graph") == []
     assert run["notice"] in fleet.get("/api/report").json()["notices"]
     told = fleet.simulators.run(lambda: list(fleet.simulators.events.published))
-    assert [e["type"] for e in told if e["subject"] == "fleet"] == [
-        "io.mondoo.onboarding.audit.stopped"
-    ]
+    [stopped] = [event for event in told if event["subject"] == "fleet"]
+    assert stopped["type"] == "io.mondoo.onboarding.audit.stopped"
+    assert stopped["data"] == run
+    wide = {"tenants": 3, "audited": 3, "clean": 1, "withFindings": 2, "wouldChange": 2}
+    assert counted(run) == wide
     run = run_fleet(fleet, confirm=True)
     assert (run["phase"], run["mended"]) == ("done", 2)
     assert fleet.get("/api/report").json()["standing"]["clean"] == 3
@@ -285,7 +316,7 @@ def test_a_run_that_is_cancelled_starts_no_more_audits_and_lets_those_that_run_e
 
         run = eventually(ended, "the run has ended")
         assert (run["phase"], run["audited"], run["inFlight"]) == ("cancelled", 1, 0)
-        assert "cancelled after 1 of" in run["notice"]
+        assert run["notice"].startswith("The run was cancelled after 1 of")
         records = fleet.get("/api/tenants").json()["tenants"]
         assert [r["tenantId"] for r in records if "auditStatus" in r] == [first]
         answer = fleet.post("/api/audit/cancel")
@@ -311,6 +342,52 @@ def test_a_newer_manifest_is_planned_first_and_rolled_out_when_confirmed(fleet: 
         assert view["manifest"] == "2026-09"
         assert len(fleet.simulators.run(lambda t=tenant: t.grants_of(ours(t).id))) == 30
     assert fleet.post("/api/manifests/2019/rollout").status_code == 400
+
+
+def test_a_roll_out_that_a_tenant_is_slow_to_show_is_not_called_done_and_nothing_of_it_excess(
+    fleet: Driver,
+) -> None:
+    quick, slow = (onboarded(fleet, f"{name}.onmicrosoft.com") for name in ("quick", "slow"))
+    fleet.simulators.run(setattr, slow, "lag", Lag(objects=3600.0))
+    run = run_fleet(fleet, "/api/manifests/2026-09/rollout", confirm=True)
+    assert run["phase"] == "done"
+    assert counted(run) == {
+        "tenants": 2,
+        "audited": 2,
+        "clean": 1,
+        "failing": 1,
+        "mended": 1,
+        "wouldChange": 2,
+    }
+    assert "The audits of 1 of 2 tenants did not succeed" in run["notice"]
+    assert run["notice"] in fleet.get("/api/report").json()["notices"]
+    assert "manifestTarget" not in record(fleet, quick)
+    assert record(fleet, quick)["manifest"] == "2026-09"
+
+    def on_the_way() -> None:
+        known = record(fleet, slow)
+        assert (known["manifest"], known["manifestTarget"]) == ("quick-setup", "2026-09")
+        assert report(fleet, slow)["manifest"] == "2026-09"
+        missing = codes(report(fleet, slow)["findings"])
+        assert missing == ["permission_not_granted"] * 21
+
+    on_the_way()
+    assert audit(fleet, slow)["status"] == "succeeded"
+    on_the_way()
+
+    def show() -> None:
+        for grant in slow.grants_of(ours(slow).id):
+            slow.revoke(grant)
+            slow.store_grant(replace(grant, visible_at=ALWAYS))
+
+    fleet.simulators.run(show)
+    with Watch(fleet.simulators) as watch:
+        assert audit(fleet, slow, repair="enforce")["status"] == "succeeded"
+    assert watch.writes("graph") == []
+    assert codes(report(fleet, slow)["findings"]) == []
+    assert "manifestTarget" not in record(fleet, slow)
+    assert record(fleet, slow)["manifest"] == "2026-09"
+    assert len(fleet.simulators.run(lambda: slow.grants_of(ours(slow).id))) == 30
 
 
 def test_the_timer_starts_the_same_run_and_skips_while_one_is_going_on(fleet: Driver) -> None:

@@ -292,4 +292,5 @@ def test_a_run_over_all_tenants_leaves_those_alone_that_it_may_not_change_and_co
         assert "1 of 2 tenants were not put right" in run["notice"]
         assert {each["subject"] for each in report(product, closed)["rightsMissing"]} == CHANGING
         assert record(product, closed)["manifest"] == "quick-setup"
+        assert "manifestTarget" not in record(product, closed)
         assert "rightsMissing" not in report(product, other)

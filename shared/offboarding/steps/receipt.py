@@ -162,6 +162,7 @@ def _record(
         return record
     return msgspec.structs.replace(
         record,
+        manifest_target=None,
         app_id=None,
         application_object_id=None,
         service_principal_id=None,

@@ -159,6 +159,7 @@ def _record(
         updated_at=now,
         # An attempt that ended without telling may have assigned Reader anywhere.
         reader_scopes=facts.reader_scopes if azure_touched else base.reader_scopes,
+        manifest_target=None if proven else _target(base, order, operation),
         **{name: value for name, value in learned.items() if value is not None},
     )
     return _settled(record, order, operation)
@@ -177,6 +178,15 @@ def _settled(record: TenantRecord, order: OnboardingOrder, operation: Operation)
     if order.keyless:
         return msgspec.structs.replace(record, certificate=None, rotation=None)
     return msgspec.structs.replace(record, federated_credential=None)
+
+
+def _target(known: TenantRecord, order: OnboardingOrder, operation: Operation) -> str | None:
+    """The list that an attempt which was not proven leaves the tenant on the way to: audits must
+    not call excess what it declared or granted."""
+    on_it = order.manifest == (known.manifest_target or known.manifest)
+    if on_it or not _was_run(operation, "application"):
+        return known.manifest_target
+    return order.manifest
 
 
 def _succeeded(operation: Operation, name: str) -> bool:

@@ -159,6 +159,7 @@ async def test_a_tenant_that_is_onboarded_as_wanted_keeps_its_onboarding(
     [
         ({"space": "//captain.api.mondoo.app/spaces/another"}, {}),
         ({"manifest": "2026-09"}, {}),
+        ({"manifest_target": "2026-09"}, {}),
         ({"authentication": ScannerAuthentication.FEDERATED}, {}),
         ({}, {"policies": ["//policy.api.mondoo.app/policies/another"]}),
     ],

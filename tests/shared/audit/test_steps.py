@@ -655,3 +655,38 @@ async def test_no_secret_is_in_a_report(context: Context, here: AuditedTenant) -
     assert "PRIVATE KEY" not in written
     assert MARK in here.app.tags
     assert here.app.display_name == NAME
+
+
+# --- moving to another list ----------------------------------------------------------------------
+
+
+async def test_the_list_a_tenant_is_moved_to_is_kept_before_the_first_change(
+    context: Context, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = stand.tenant(manifest="quick-setup")
+    await context.records.put(here.record)
+    moved = msgspec.structs.replace(here.record, manifest_target=NEWEST)
+
+    async def unavailable(_record: object) -> None:
+        raise NotYet("records_unavailable", "not now", remediation="Wait.", retry_after=1)
+
+    watch = here.watch()
+    with monkeypatch.context() as patch:
+        patch.setattr(context.records, "put", unavailable)
+        with pytest.raises(NotYet, match="records_unavailable"):
+            await audit_tenant(context, moved, policy=REPAIR, operation_id="an-operation")
+    assert watch.writes == []
+    report = await audit_tenant(context, moved, policy=REPAIR, operation_id="an-operation")
+    assert {change.outcome for change in report.changes} == {Outcome.CHANGED}
+    assert await context.records.get(here.record.tenant_id) == moved
+
+
+async def test_a_rehearsed_move_is_not_kept(context: Context, stand: Stand) -> None:
+    here = stand.tenant(manifest="quick-setup")
+    await context.records.put(here.record)
+    moved = msgspec.structs.replace(here.record, manifest_target=NEWEST)
+    report = await audit_tenant(
+        context, moved, policy=REPAIR, operation_id="an-operation", rehearse=True
+    )
+    assert report.would_change
+    assert await context.records.get(here.record.tenant_id) == here.record

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from local.simulators.catalogue import ALL_AUTOMATION_RIGHTS
@@ -111,6 +112,8 @@ async def test_everything_is_removed_and_each_object_is_on_the_receipt(
     life: Life, tenant: SimulatedTenant
 ) -> None:
     await life.onboard(tenant)
+    begun = msgspec.structs.replace(await life.record(tenant), manifest_target="2026-09")
+    await life.context.records.put(begun)
     operation = await life.offboard(tenant)
     assert operation["status"] == "succeeded"
     assert {outcomes(operation)[name] for name in REMOVALS} == {"changed"}
@@ -121,6 +124,7 @@ async def test_everything_is_removed_and_each_object_is_on_the_receipt(
     assert record.state is TenantState.OFFBOARDED
     assert record.certificate is None
     assert record.integration is None
+    assert record.manifest_target is None
     assert receipt.complete
     assert fates(receipt) == ALL_REMOVED
     assert len(of_kind(receipt, ObjectKind.PERMISSION)) == 9
@@ -207,6 +211,17 @@ async def test_a_half_onboarded_tenant_is_cleared_with_what_there_is(
     assert operation["status"] == "succeeded"
     assert left(life, tenant) | {"deleted": 0} == SOFTLY_GONE | {"deleted": 0}
     assert (await receipt_of(life, tenant)).complete
+
+
+async def test_one_object_is_counted_as_one(life: Life, tenant: SimulatedTenant) -> None:
+    def revoke() -> None:
+        life.fault("*", tenant, status=403, code="Authorization_RequestDenied", times=None)
+
+    await life.onboard(tenant, before={"application": revoke}, waits=SHORT)
+    life.simulators.run(life.simulators.faults.clear)
+    operation = await life.offboard(tenant)
+    assert step(operation, "inventory")["message"] == "1 object of ours found"
+    assert step(operation, "receipt")["message"].endswith("the receipt lists 1 object")
 
 
 async def test_what_someone_deleted_by_hand_is_told_as_gone_before(
@@ -454,6 +469,26 @@ def our_application(tenant: SimulatedTenant) -> Application:
     return found
 
 
+async def test_an_offboarding_that_was_cancelled_before_anything_was_removed_leaves_all_as_it_was(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await life.onboard(tenant)
+    before = await life.record(tenant)
+    order = order_for(life.context, tenant.id, before, purge=False)
+    operation = begun(order, life.context.now())
+    operation.steps[0].outcome, operation.steps[0].attempts = Outcome.PASSED, 1
+    for later in operation.steps[1:-1]:
+        skip(later, OperationStatus.CANCELLED)
+    operation.status = OperationStatus.CANCELLED
+    await receipt.run(life.context, order, OffboardingFacts(), operation)
+    after = await life.record(tenant)
+    assert (after.state, after.receipt) == (before.state, None)
+    # Else its certificate would run out: a tenant that is leaving is not rotated.
+    assert after.certificate is not None
+    end = after.certificate.not_after - timedelta(days=1)
+    assert reason_to_rotate(after, end, timedelta(days=30)) is not None
+
+
 # --- records that were lost ----------------------------------------------------------------------
 
 
@@ -485,23 +520,3 @@ async def test_without_a_record_onboarding_finds_what_is_there_and_makes_nothing
     anew = await life.record(tenant)
     assert (anew.app_id, anew.integration) == (record.app_id, record.integration)
     assert anew.certificate == record.certificate
-
-
-async def test_an_offboarding_that_was_cancelled_before_anything_was_removed_leaves_all_as_it_was(
-    life: Life, tenant: SimulatedTenant
-) -> None:
-    await life.onboard(tenant)
-    before = await life.record(tenant)
-    order = order_for(life.context, tenant.id, before, purge=False)
-    operation = begun(order, life.context.now())
-    operation.steps[0].outcome, operation.steps[0].attempts = Outcome.PASSED, 1
-    for later in operation.steps[1:-1]:
-        skip(later, OperationStatus.CANCELLED)
-    operation.status = OperationStatus.CANCELLED
-    await receipt.run(life.context, order, OffboardingFacts(), operation)
-    after = await life.record(tenant)
-    assert (after.state, after.receipt) == (before.state, None)
-    # Else its certificate would run out: a tenant that is leaving is not rotated.
-    assert after.certificate is not None
-    end = after.certificate.not_after - timedelta(days=1)
-    assert reason_to_rotate(after, end, timedelta(days=30)) is not None
