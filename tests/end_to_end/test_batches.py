@@ -35,11 +35,12 @@ def send_csv(http: httpx.Client, *lines: str, header: str = "tenant") -> dict[st
 
 
 def ended(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
-    """The batch once no line is under way."""
+    """The batch once no line is under way, and nobody works on it any more."""
 
     def look() -> dict[str, Any] | None:
         shown = http.get(batch["links"]["batch"]).json()
-        return None if {"queued", "running"} & set(shown["counts"]) else shown
+        going_on = {"queued", "running"} & {*shown["counts"], shown["status"]}
+        return None if going_on else shown
 
     return eventually(look, f"batch {batch['batch']} has ended")
 
