@@ -15,8 +15,13 @@ from shared.mondoo.account import ServiceAccount
 _REGION = re.compile(r"https://(us|eu)\.")
 _CLOSED = frozenset({"mondoo_unauthenticated", "mondoo_space_missing", "mondoo_forbidden"})
 _REPLACE = (
-    "Create a service account with the role Editor on the space in the Mondoo Console, and put its"
-    " JSON into the vault secret that MONDOO_SERVICE_ACCOUNT names."
+    "Create a service account with the role Editor in the Mondoo Console (on the organization, where"
+    " tenants of several spaces are onboarded), and put its JSON into the vault secret that"
+    " MONDOO_SERVICE_ACCOUNT names."
+)
+_MOVE = (
+    'Correct "space", if it is not meant. A deployment has one service account, and with it one'
+    " region: tenants of the other region need a deployment of their own."
 )
 _WIDEN = (
     'Correct "space", if it is not meant. Else use a service account of the organization that may'
@@ -35,7 +40,7 @@ def explained(error: Refused, account: ServiceAccount, space: str) -> Refused:
             "mondoo_wrong_region",
             f"space {space} is, by its id, in the region {there.upper()}, and the service"
             f" account belongs to {account.endpoint}",
-            _REPLACE,
+            _MOVE,
         )
     if error.code == "mondoo_unauthenticated":
         return _named(
