@@ -15,8 +15,8 @@ from shared.mondoo.account import ServiceAccount
 _REGION = re.compile(r"https://(us|eu)\.")
 _CLOSED = frozenset({"mondoo_unauthenticated", "mondoo_space_missing", "mondoo_forbidden"})
 _REPLACE = (
-    "Create a service account with the role Editor in the Mondoo Console (on the organization, where"
-    " tenants of several spaces are onboarded), and put its JSON into the vault secret that"
+    "Create a service account with the role Editor in the Mondoo Console (on the organization,"
+    " where tenants of several spaces are onboarded), and put its JSON into the vault secret that"
     " MONDOO_SERVICE_ACCOUNT names."
 )
 _MOVE = (
