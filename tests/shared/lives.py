@@ -7,7 +7,7 @@ steps and clients, no host, and a durable timer moves the simulators' clock.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from typing import Any
 
 import pytest
@@ -26,8 +26,14 @@ from shared.rotation import orchestrator as rotation_orchestrator
 from shared.rotation import start as rotation_start
 from shared.rotation import steps as rotation
 from shared.rotation.steps import record as rotation_record
-from tests.shared.entra.certificates import some_keys
-from tests.shared.onboarding.rehearsal import WAITS, Hook, Rehearsal, _Durable, _First, _Timer
+from tests.shared.onboarding.rehearsal import (
+    WAITS,
+    Hook,
+    Rehearsal,
+    _Durable,
+    _First,
+    _Timer,
+)
 
 SHORT = WaitPolicy(first=1, longest=2, propagation_deadline=5, scan_deadline=900)
 
@@ -226,15 +232,6 @@ def die() -> None:
 
 
 # --- fixtures, for the conftest of a package ------------------------------------------------------
-
-
-@pytest.fixture(scope="package")
-def stack() -> Iterator[LocalStack]:
-    """The simulated services, for tests that keep apart by their tenants."""
-    with LocalStack(host=False) as running:
-        running.simulators.mondoo.scanner.delay = 0.0
-        running.simulators.vault.draw_keys_from(some_keys())
-        yield running
 
 
 @pytest.fixture

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from local.simulators.tenant import SimulatedTenant
 from local.stack import LocalStack
-from tests.shared.entra.certificates import some_keys
-from tests.shared.onboarding.rehearsal import Rehearsal
+from tests.shared.onboarding.rehearsal import Rehearsal, stack
 
-
-@pytest.fixture(scope="package")
-def stack() -> Iterator[LocalStack]:
-    """The simulated services, for tests that keep apart by their tenants."""
-    with LocalStack(host=False) as running:
-        running.simulators.mondoo.scanner.delay = 0.0
-        running.simulators.vault.draw_keys_from(some_keys())
-        yield running
+__all__ = ["rehearsal", "stack", "tenant"]
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ does in the durable engine. Left out: the engine itself and HTTP, which the end-
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
+import pytest
 
 from local.simulators import Simulators
 from local.simulators.clock import Clock
@@ -46,6 +47,7 @@ from shared.onboarding.plan import plan
 from shared.onboarding.steps import STEPS, record, run_step
 from shared.outcomes import outcome_of
 from tests.driving import eventually
+from tests.shared.entra.certificates import some_keys
 
 NAME = "mondoo-ms365"
 WAITS = WaitPolicy(first=5, longest=60, propagation_deadline=900, scan_deadline=900)
@@ -247,3 +249,15 @@ class Rehearsal:
             )
         )
         return ended or None
+
+
+# --- fixtures, for the conftest of a package ------------------------------------------------------
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[LocalStack]:
+    """The simulated services, for tests that keep apart by their tenants."""
+    with LocalStack(host=False) as running:
+        running.simulators.mondoo.scanner.delay = 0.0
+        running.simulators.vault.draw_keys_from(some_keys())
+        yield running
