@@ -131,6 +131,8 @@ def _record(
         "coverage": facts.coverage or None,
         "scanned_at": facts.scanned_at,
     }
+    if facts.integration is not None:
+        learned["space"] = order.space  # where that is
     if known is not None and known.onboarded_at is not None and facts.integration is None:
         # Mondoo still signs in with the one on record, so that stays the one in use.
         learned["certificate"] = known.certificate or facts.certificate

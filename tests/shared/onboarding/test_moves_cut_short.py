@@ -337,3 +337,21 @@ async def test_another_space_may_be_named_once_the_old_one_is_gone(
     life.simulators.run(lambda: life.simulators.mondoo.integrations.pop(gone))
     order = await life.order(tenant, space=life.context.settings.mondoo_space)
     assert order.space == life.context.settings.mondoo_space
+
+
+async def test_an_attempt_in_a_new_space_is_found_there_though_it_was_not_proven(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await life.onboard(tenant)
+    here = life.context.settings.mondoo_space
+    record = msgspec.structs.replace(
+        await life.record(tenant), space="//captain.api.mondoo.app/spaces/gone"
+    )
+    await life.context.records.put(record)
+    gone = integration_of(life, tenant).mrn
+    life.simulators.run(lambda: life.simulators.mondoo.integrations.pop(gone))
+    life.fault("triggerAction", None, service="mondoo", status=403, times=1)
+    operation = await life.onboard(tenant, space=here)
+    assert outcomes(operation)["first-scan"] == "failed"
+    after = await life.record(tenant)
+    assert (after.space, after.integration) == (here, integration_of(life, tenant).mrn)
