@@ -75,6 +75,7 @@ class Backend(InMemoryOrchestrationBackend):
         super().__init__(max_history_size=sys.maxsize, port=0)
         self._limit = max_history
         self._timers = TimerQueue()
+        self._letting_go = False
         self._numbers = itertools.count(1)
         #: instance id -> number of its present life
         self._lives: dict[str, int] = {}
@@ -88,6 +89,7 @@ class Backend(InMemoryOrchestrationBackend):
     def start(self) -> str:
         """Get ready for calls inside the process; returns no address, because nothing listens."""
         self._shutdown_event.clear()
+        self._letting_go = False
         self._timers.start()
         return ""
 
@@ -128,15 +130,23 @@ class Backend(InMemoryOrchestrationBackend):
         predicate: Callable[[OrchestrationInstance], bool],
         timeout: float,
     ) -> OrchestrationInstance | None:
-        """Wait until an instance fits; None if it took longer than `timeout` seconds.
+        """Wait until an instance fits; None if it took longer than `timeout` seconds, or if nobody
+        is to wait any more.
 
         It is looked at after every episode of its orchestrator.
         """
-        return self._wait_for_state(instance_id, predicate, timeout)
+
+        def fits_or_let_go(instance: OrchestrationInstance) -> bool:
+            # Asked under the lock: who comes just after `release_waiters` must not wait either.
+            return self._letting_go or predicate(instance)
+
+        found = self._wait_for_state(instance_id, fits_or_let_go, timeout)
+        return found if found is not None and predicate(found) else None
 
     def release_waiters(self) -> None:
-        """Let everybody go who waits for an instance; they get None."""
+        """Let everybody go who waits for an instance, now or later; they get None."""
         with self._lock:
+            self._letting_go = True
             for waiters in self._state_waiters.values():
                 for waiter in waiters:
                     waiter.event.set()

@@ -48,6 +48,14 @@ def test_stopping_lets_go_of_a_caller_that_waits_for_an_orchestration() -> None:
     assert [answer.status_code for answer in answers] == [202]
 
 
+def test_who_comes_to_wait_while_the_host_stops_is_let_go_at_once() -> None:
+    with FunctionsHost(SAMPLE, ENVIRON) as host, httpx.Client(base_url=host.url) as client:
+        assert client.post("/api/start/hangs/just-begun").status_code == 202
+        backend = host._engine.backend
+        backend.release_waiters()
+        assert backend.wait_for("just-begun", backend.finished, timeout=600) is None
+
+
 def test_what_was_written_can_be_read_after_the_end() -> None:
     with FunctionsHost(SAMPLE, ENVIRON) as host, httpx.Client(base_url=host.url) as client:
         client.post("/api/start/greet_all/read-later", json=["x"])
