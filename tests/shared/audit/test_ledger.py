@@ -110,3 +110,12 @@ def test_everything_that_hides_or_is_hidden_is_in_the_catalogue() -> None:
     assert set(HIDES) <= set(entries())
     assert frozenset().union(*HIDES.values()) <= set(entries())
     assert all(code not in hidden for code, hidden in HIDES.items())
+
+
+def test_without_its_integration_nothing_is_known_of_how_mondoo_signs_in() -> None:
+    assert {
+        "integration_authentication_differs",
+        "integration_certificate_differs",
+        "federated_credential_missing",
+    } <= HIDES["integration_missing"]
+    assert "azure_integration_certificate_differs" in HIDES["azure_integration_missing"]

@@ -247,6 +247,24 @@ async def test_every_version_of_a_rotation_under_way_is_off_though_the_vault_was
     assert [version.enabled async for version in versions] == [False, False]
 
 
+async def test_the_vault_is_looked_at_first_where_there_is_something_to_switch_off(
+    life: Life, tenant: SimulatedTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed() -> None:
+        raise Refused("vault_forbidden", "no", remediation="Let us in.")
+
+    await life.onboard(tenant)
+    other = life.add_tenant()
+    monkeypatch.setattr(life.context.vault, "reachable", closed)
+    operation = await life.onboard(tenant, **KEYLESS)
+    assert (operation["status"], step(operation, "preflight")["code"]) == (
+        "refused",
+        "vault_forbidden",
+    )
+    assert not integration_of(life, tenant).use_wif
+    assert (await life.onboard(other, **KEYLESS))["status"] == "succeeded"
+
+
 # --- left and back again -------------------------------------------------------------------------
 
 
@@ -271,6 +289,16 @@ async def test_azure_that_was_given_up_is_not_missed(life: Life, tenant: Simulat
     life.simulators.run(lambda: mondoo.integrations.pop(record.azure_integration))
     assert (await life.onboard(tenant, **KEYLESS))["status"] == "succeeded"
     assert "azure_integration_missing" not in await audited(life, tenant, RepairPolicy.REPORT)
+
+
+async def test_a_space_that_is_gone_keeps_no_request_from_being_taken(
+    life: Life, tenant: SimulatedTenant
+) -> None:
+    await life.onboard(tenant, subscriptions={"allow": ["0f2b6f9e-9d2f-4a5b-8f57-0b1f4c1d2e3f"]})
+    record = await life.record(tenant)
+    gone = msgspec.structs.replace(record, space="//captain.api.mondoo.app/spaces/gone-space")
+    await life.context.records.put(gone)
+    assert (await life.order(tenant)).subscriptions is None
 
 
 # --- an attempt that was never proven ------------------------------------------------------------
