@@ -24,7 +24,7 @@ from shared.errors import NotYet, Refused
 from shared.models import MARK, Federation
 
 NAME = "mondoo-onboarding"
-"""The name of ours; only a name that somebody else took is avoided by nothing but a refusal."""
+"""The name of ours. Where somebody else has taken it, that is refused and not worked around."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""From a request to an order: every choice made, by the request or else by the settings."""
+"""From a request to an order: every choice made, by the request, or else by what the tenant has
+(`shared.onboarding.standing`), or else by the settings."""
 
 from __future__ import annotations
 
@@ -25,8 +26,7 @@ from shared.onboarding import standing
 
 
 async def take_order(context: Context, request: OnboardingRequest) -> OnboardingOrder:
-    """The order that a request amounts to. What needs no service to be asked is checked first; what
-    the request leaves out is as the tenant has it (`shared.onboarding.standing`).
+    """The order that a request amounts to. What needs no service to be asked is checked first.
 
     Raises:
         Conflict: the tenant has another application, or is scanned in another space.
@@ -54,7 +54,11 @@ async def take_order(context: Context, request: OnboardingRequest) -> Onboarding
     await standing.check_space(context, record, space)
     authentication = _authentication(request, record)
     scanned = await _scanned(context, record)
-    if scanned is not None and authentication is ScannerAuthentication.FEDERATED:
+    if (
+        record is not None
+        and scanned is not None
+        and authentication is ScannerAuthentication.FEDERATED
+    ):
         raise _azure_conflict(record)
     return OnboardingOrder(
         operation_id=operation_id(tenant_id, context.now()),
@@ -124,12 +128,11 @@ async def _scanned(context: Context, record: TenantRecord | None) -> Subscriptio
     return None
 
 
-def _azure_conflict(record: TenantRecord | None) -> InvalidRequest:
+def _azure_conflict(record: TenantRecord) -> InvalidRequest:
     """Without a certificate Azure would not be scanned any more, and nobody would have said so."""
-    mrn = record.azure_integration if record is not None else None
     return InvalidRequest(
         "authentication_conflict",
-        f"the tenant's subscriptions are scanned with its certificate ({mrn})",
+        f"the tenant's subscriptions are scanned with its certificate ({record.azure_integration})",
         remediation="To give that up, delete this Azure integration in the Mondoo Console; then"
         " send the request again.",
         field="authentication",

@@ -47,10 +47,9 @@ def manifest(settings: Settings, request: OnboardingRequest, record: TenantRecor
     """The name of the tenant's permission list; the one that it is moved to, if that has begun."""
     if request.manifest is not UNSET:
         return request.manifest
-    if record is None:
-        return settings.manifest
-    has = record.manifest if _proven(record) else None
-    return record.manifest_target or has or settings.manifest
+    target = record.manifest_target if record is not None else None
+    proven = _proven(record)
+    return target or (proven.manifest if proven is not None else None) or settings.manifest
 
 
 def repair(
@@ -59,7 +58,8 @@ def repair(
     """What audits of the tenant may put right."""
     if request.repair is not UNSET:
         return request.repair
-    return record.repair if _proven(record) and record is not None else settings.audit_policy
+    proven = _proven(record)
+    return settings.audit_policy if proven is None else proven.repair
 
 
 def space(settings: Settings, request: OnboardingRequest, record: TenantRecord | None) -> str:
@@ -104,5 +104,6 @@ async def check_space(context: Context, record: TenantRecord | None, wanted: str
     )
 
 
-def _proven(record: TenantRecord | None) -> bool:
-    return record is not None and record.onboarded_at is not None
+def _proven(record: TenantRecord | None) -> TenantRecord | None:
+    """The record, if the tenant was ever proven: before that its choices are only attempts."""
+    return record if record is not None and record.onboarded_at is not None else None

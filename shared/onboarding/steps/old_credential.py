@@ -31,7 +31,7 @@ async def run(context: Context, call: StepCall, *, dry_run: bool = False) -> Ste
 async def _certificates(context: Context, call: StepCall, *, dry_run: bool) -> StepResult:
     order, object_id = call.order, call.facts.application_object_id
     if dry_run:
-        return ended(Outcome.PLANNED, "the certificate would be removed from the application")
+        return ended(Outcome.PLANNED, "certificates of ours would be removed, where there are any")
     assert object_id is not None  # earlier steps passed
     record = await context.records.get(order.tenant_id)
     off = record is not None and await _switched_off(context, record)
